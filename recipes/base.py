@@ -1,0 +1,232 @@
+"""What a recipe is: every choice of a training, as one frozen dataclass, and how `--set` changes it."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes made to a training frame and its labels together. Zero (or False) switches one off.
+
+    Attributes:
+        flip: mirror left-right with probability 1/2.
+        rotation_degrees: rotation drawn from ± this.
+        scale: zoom factor drawn from 1 ± this.
+        translation: shift drawn from ± this share of the side.
+        elastic_px: standard deviation of the smooth displacement field, network pixels.
+        gamma: log-gamma drawn from ± this.
+        brightness: additive shift drawn from ± this, on the 0..1 grey scale.
+        contrast: factor on the deviation from mean drawn from 1 ± this.
+        blur_px: Gaussian blur with standard deviation drawn from 0 to this, network pixels.
+        noise: standard deviation of the noise, drawn from 0 to this, on the 0..1 grey scale.
+        sector_shadow: probability that a sector of the image is shadowed.
+    """
+
+    flip: bool = False
+    rotation_degrees: float = 0.0
+    scale: float = 0.0
+    translation: float = 0.0
+    elastic_px: float = 0.0
+    gamma: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    blur_px: float = 0.0
+    noise: float = 0.0
+    sector_shadow: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every choice of a training run. There is no other source of defaults.
+
+    Attributes:
+        name: the recipe's own name, as `--recipe` takes it.
+        paper: where it comes from, in one line.
+        model: registry name of the network.
+        classes: structure names in network-channel order, BACKGROUND first.
+        input_height, input_width: the network's grid, pixels.
+        normalise: `unit` maps 8-bit intensities to 0..1, `zscore` to mean 0 and standard deviation 1 of each frame.
+        clahe, clahe_clip_limit, clahe_tiles: contrast-limited adaptive histogram equalisation before resizing.
+        augmentation: random changes of training frames.
+        loss: `categorical_crossentropy`, `multiclass_dice`, or `dice_crossentropy` (their sum).
+        optimizer: `adam`, `adamw` or `rmsprop`.
+        learning_rate: the initial one.
+        weight_decay: decoupled weight decay (adamw only).
+        schedule: `constant`, or `cosine` (decays to zero over all epochs after `warmup_epochs`).
+        warmup_epochs: linear warm-up, in epochs.
+        epochs, batch_size: as named.
+        early_stopping_patience: epochs without a better validation loss before stopping; None never stops.
+        plateau_patience, plateau_factor: reduce the learning rate on a plateau of `plateau_monitor`; None never does.
+        plateau_monitor: `val_loss` or `loss`.
+        monitor: what decides the best model: `val_loss` (smallest) or `val_dice` (largest mean structure Dice).
+        weight_average: decay of the exponential moving average of the weights that is validated and kept; None: none.
+        precision: `auto` (mixed bfloat16 where the hardware has it), `float32` or `mixed_bfloat16`.
+        train_share, val_share: shares of patients where the data set has no official lists; the rest is the test set.
+        seed: of split, initial weights, shuffling and augmentation.
+        contact_line: `subpixel` (p(LV) = p(LA) crossing) or `pixel` (the paper's, on the label map).
+        largest_component: keep only the largest component of each structure before measuring.
+        model_options: further keyword arguments of the network's builder.
+    """
+
+    name: str
+    paper: str
+    model: str
+    classes: tuple[str, ...] = ("BACKGROUND", "LV", "MYO", "LA")
+    input_height: int = 256
+    input_width: int = 256
+    normalise: Literal["unit", "zscore"] = "unit"
+    clahe: bool = False
+    clahe_clip_limit: float = 2.0
+    clahe_tiles: int = 8
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    loss: Literal["categorical_crossentropy", "multiclass_dice", "dice_crossentropy"] = "categorical_crossentropy"
+    optimizer: Literal["adam", "adamw", "rmsprop"] = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_epochs: int = 0
+    epochs: int = 50
+    batch_size: int = 8
+    early_stopping_patience: int | None = None
+    plateau_patience: int | None = None
+    plateau_factor: float = 0.1
+    plateau_monitor: Literal["val_loss", "loss"] = "val_loss"
+    monitor: Literal["val_loss", "val_dice"] = "val_loss"
+    weight_average: float | None = None
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
+    train_share: float = 0.8
+    val_share: float = 0.1
+    seed: int = 0
+    contact_line: Literal["subpixel", "pixel"] = "subpixel"
+    largest_component: bool = True
+    model_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("input_height", "input_width", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"`learning_rate` must be positive. Received: {self.learning_rate}")
+        if len(self.classes) < 2 or self.classes[0] != "BACKGROUND" or len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"`classes` must be BACKGROUND and at least one other. Received: {self.classes}")
+        if not (0 < self.train_share < 1 and 0 <= self.val_share < 1 and self.train_share + self.val_share <= 1):
+            raise ValueError(
+                f"`train_share` and `val_share` must be shares that sum to at most 1. "
+                f"Received: {self.train_share}, {self.val_share}"
+            )
+
+
+CLASS_SETS: dict[str, tuple[str, ...]] = {
+    "lv_la": ("BACKGROUND", "LV", "LA"),
+    "lv_myo_la": ("BACKGROUND", "LV", "MYO", "LA"),
+    "lv": ("BACKGROUND", "LV"),
+    "lv_myo": ("BACKGROUND", "LV", "MYO"),
+}
+"""Short names for `--set classes=…`."""
+
+
+def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """A recipe with `key=value` settings applied, typed by the field they change.
+
+    `augmentation.flip=true` reaches into the augmentation, `model_options.width=16` into the builder's options;
+    `classes` takes a comma-separated list or a name of `CLASS_SETS`; `none` is None where the field allows it.
+
+    Raises:
+        ValueError: not `key=value`, an unknown key (the nearest known one is named), or a value of the wrong type.
+    """
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise ValueError(f"`--set` takes key=value. Received: {setting!r}")
+        if key == "classes":
+            classes = CLASS_SETS.get(text.lower()) or tuple(part.strip().upper() for part in text.split(","))
+            recipe = dataclasses.replace(recipe, classes=classes)
+        elif key.startswith("augmentation."):
+            inner = key.removeprefix("augmentation.")
+            changed = dataclasses.replace(
+                recipe.augmentation, **{inner: _parse(text, _field_type(Augmentation, inner, key), key)}
+            )
+            recipe = dataclasses.replace(recipe, augmentation=changed)
+        elif key.startswith("model_options."):
+            option = key.removeprefix("model_options.")
+            recipe = dataclasses.replace(recipe, model_options={**recipe.model_options, option: _parse_option(text)})
+        else:
+            recipe = dataclasses.replace(recipe, **{key: _parse(text, _field_type(Recipe, key, key), key)})
+    return recipe
+
+
+def to_dict(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain JSON values (`run/recipe.json`)."""
+    values = dataclasses.asdict(recipe)
+    values["classes"] = list(recipe.classes)
+    values["model_options"] = dict(recipe.model_options)
+    return values
+
+
+def from_dict(values: Mapping[str, Any], source: str = "recipe.json") -> Recipe:
+    """The recipe of `to_dict`.
+
+    Raises:
+        ValueError: unknown or missing fields, naming `source`.
+    """
+    known = {f.name for f in dataclasses.fields(Recipe)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(f"{source}: unknown recipe fields {', '.join(unknown)}; was it written by a newer version?")
+    try:
+        changed = dict(values)
+        changed["classes"] = tuple(values["classes"])
+        changed["augmentation"] = Augmentation(**values["augmentation"])
+        return Recipe(**changed)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{source}: not a complete recipe ({error}); train again or restore the file") from error
+
+
+def _field_type(owner: type, name: str, key: str) -> Any:
+    hints = typing.get_type_hints(owner)
+    fixed = {"augmentation", "model_options", "name", "paper", "model"} if owner is Recipe else set[str]()
+    if name not in hints or name in fixed:
+        settable = sorted(set(hints) - fixed)
+        near = difflib.get_close_matches(name, settable, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(settable)}"
+        raise ValueError(f"`{key}` is not a recipe setting; {hint}")
+    return hints[name]
+
+
+def _parse(text: str, kind: Any, key: str) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        if text.lower() == "none":
+            return None
+        kind = next(k for k in typing.get_args(kind) if k is not type(None))
+    if origin is Literal:
+        if text in typing.get_args(kind):
+            return text
+        known = ", ".join(typing.get_args(kind))
+        near = difflib.get_close_matches(text, typing.get_args(kind), n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ValueError(f"`{key}` must be one of {known}. Received: {text}.{hint}")
+    if kind is bool:
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text.lower() in words:
+            return words[text.lower()]
+        raise ValueError(f"`{key}` must be true or false. Received: {text!r}")
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"`{key}` must be of type {kind.__name__}. Received: {text!r}") from None
+
+
+def _parse_option(text: str) -> Any:
+    """A builder option has no declared type here: whole number, number, true/false, or text, in that order."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), text)
