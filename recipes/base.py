@@ -104,7 +104,7 @@ class Recipe:
     seed: int = 0
     contact_line: Literal["subpixel", "pixel"] = "subpixel"
     largest_component: bool = True
-    model_options: Mapping[str, Any] = field(default_factory=dict)
+    model_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         for name in ("input_height", "input_width", "epochs", "batch_size"):
