@@ -39,7 +39,7 @@ def convolution(filters: int, *, name: str, batch_norm: bool = True, kernel_size
 
 
 def conv_block(filters: int, *, name: str, convolutions: int = 2, batch_norm: bool = True) -> Block:
-    """`convolutions` 3×3 convolutions in a row: layers `{name}_conv1`, `{name}_conv2`, …
+    """`convolutions` 3×3 convolutions in a row: layers `{name}_conv1`, `{name}_conv2` and so on.
 
     Returns:
         (N, h, w, C) → (N, h, w, filters).
