@@ -1,0 +1,185 @@
+"""The one preprocessing of training, evaluation and cart: native frame → network grid, and probabilities back.
+
+NumPy and OpenCV only, deterministic. Every resize is pixel-centre aligned: network pixel `i` of `h` lies at native
+position `(i + 1/2) · H/h − 1/2`, for image, labels and the way back, so nothing shifts by half a pixel.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Normalise = Literal["unit", "zscore"]
+
+GREY_LEVELS = 256
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to every frame before a network sees it.
+
+    Attributes:
+        height, width: the network's grid, pixels.
+        normalise: `unit` brings intensities to 0..1 (see `preprocess_image`), `zscore` then brings each frame to
+            mean 0 and standard deviation 1.
+        clahe: contrast-limited adaptive histogram equalisation on the native grid, before the resize.
+        clahe_clip_limit: largest histogram bin, as a multiple of the mean bin.
+        clahe_tiles: tiles per side.
+
+    Raises:
+        ValueError: a size or tile count below 1, a clip limit that is not positive, an unknown `normalise`.
+    """
+
+    height: int
+    width: int
+    normalise: Normalise = "unit"
+    clahe: bool = False
+    clahe_clip_limit: float = 2.0
+    clahe_tiles: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("height", "width", "clahe_tiles"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"`{name}` must be a whole number of at least 1. Received: {value!r}")
+        if self.normalise not in get_args(Normalise):
+            known = ", ".join(get_args(Normalise))
+            raise ValueError(f"`normalise` must be one of {known}. Received: {self.normalise!r}")
+        if not (math.isfinite(self.clahe_clip_limit) and self.clahe_clip_limit > 0):
+            raise ValueError(f"`clahe_clip_limit` must be positive and finite. Received: {self.clahe_clip_limit!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: a field is unknown, missing or out of range.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        required = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}
+        if not required <= set(values) <= known:
+            raise ValueError(
+                f"`preprocessing` must have the fields {', '.join(sorted(required))} and may have "
+                f"{', '.join(sorted(known - required))}. Received: {', '.join(sorted(values)) or 'none'}"
+            )
+        return cls(**values)
+
+
+def preprocess_image(image: npt.NDArray[np.float32], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
+    """A frame on the network's grid, normalised.
+
+    The scale of intensities is judged from the frame itself: values within 0..1 are taken as they are; otherwise
+    values within 0..255 are 8-bit and divided by 255; any other range (10 to 16 bit, signed, decibel) is mapped by
+    the frame's own minimum and maximum. A constant frame becomes 0 under `zscore`.
+
+    Args:
+        image: (H, W), the file's own intensities, native grid.
+        preprocessing: what to do.
+
+    Returns:
+        (height, width) float32.
+
+    Raises:
+        ValueError: not two-dimensional, empty, or not finite.
+
+    Source: hinge_points paper §3.2 (resize to 256 × 256, intensities to 0..1). Deviation: the paper does not state
+        its interpolation; here area averaging where an axis shrinks and linear where it grows.
+    """
+    unit = _to_unit(_checked_frame(image, "image").astype(np.float32, copy=False))
+    if preprocessing.clahe:
+        unit = _clahe(unit, preprocessing.clahe_clip_limit, preprocessing.clahe_tiles)
+    resized = _resize_image(unit, preprocessing.height, preprocessing.width)
+    if preprocessing.normalise == "zscore":
+        deviation = float(resized.std(dtype=np.float64))
+        resized = (resized - resized.mean(dtype=np.float64)) / (deviation if deviation > 0 else 1.0)
+    return np.ascontiguousarray(resized, dtype=np.float32)
+
+
+def preprocess_labels(labels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """A label map on the network's grid: the nearest label, aligned with `preprocess_image`.
+
+    Args:
+        labels: (H, W) uint8, native grid.
+        preprocessing: gives the network's grid.
+
+    Returns:
+        (height, width) uint8; no label that was not there before.
+
+    Raises:
+        ValueError: not two-dimensional, empty, or not uint8.
+    """
+    if labels.dtype != np.uint8:
+        raise ValueError(f"`labels` must be uint8. Received: {labels.dtype}")
+    size = (preprocessing.width, preprocessing.height)
+    return cv2.resize(_checked_frame(labels, "labels"), size, interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8)
+
+
+def restore_probabilities(
+    probabilities: npt.NDArray[np.float32], native_shape: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """Probabilities on the frame's own grid: the way back of `preprocess_image`, bilinear.
+
+    Args:
+        probabilities: (h, w, C), network grid.
+        native_shape: (H, W) of the frame.
+
+    Returns:
+        (H, W, C) float32; they sum to 1 over C where the input does.
+
+    Raises:
+        ValueError: not three-dimensional, empty, or a native side below 1.
+    """
+    if probabilities.ndim != 3 or probabilities.size == 0:
+        raise ValueError(f"`probabilities` must have shape (h, w, C), none of them 0. Received: {probabilities.shape}")
+    height, width = native_shape
+    if height < 1 or width < 1:
+        raise ValueError(f"`native_shape` must be two sides of at least 1. Received: {native_shape}")
+    source = np.ascontiguousarray(probabilities, dtype=np.float32)
+    restored = cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)
+    return restored.reshape(height, width, probabilities.shape[2]).astype(np.float32, copy=False)
+
+
+def _checked_frame(frame: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    if frame.ndim != 2 or frame.size == 0:
+        raise ValueError(f"`{name}` must have shape (H, W), both at least 1. Received: {frame.shape}")
+    return frame
+
+
+def _to_unit(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    low, high = float(image.min()), float(image.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"`image` must be finite. Received: values from {low} to {high}")
+    if low >= 0 and high <= 1:
+        return image
+    if low >= 0 and high <= GREY_LEVELS - 1:
+        return image / np.float32(GREY_LEVELS - 1)
+    return (image - np.float32(low)) / np.float32(max(high - low, np.finfo(np.float32).tiny))
+
+
+def _clahe(unit: npt.NDArray[np.float32], clip_limit: float, tiles: int) -> npt.NDArray[np.float32]:
+    """Equalises a 0..1 frame with a histogram of 256 levels; the result is not quantised to them.
+
+    OpenCV spreads a 16-bit histogram over 65536 bins, which leaves the clip limit without effect on such sparse bins.
+    So the input is rounded to the 256 levels that echo frames have anyway, and the limit is scaled to their bins.
+    """
+    steps = (2**16 - 1) // (GREY_LEVELS - 1)
+    levels = np.rint(unit * np.float32(GREY_LEVELS - 1)).astype(np.uint16) * np.uint16(steps)
+    equaliser = cv2.createCLAHE(clipLimit=clip_limit * 2**16 / GREY_LEVELS, tileGridSize=(tiles, tiles))
+    return equaliser.apply(levels).astype(np.float32) / np.float32(2**16 - 1)
+
+
+def _resize_image(image: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
+    """Axis by axis, because OpenCV's area averaging is only one where both axes shrink."""
+    rows = cv2.INTER_AREA if height < image.shape[0] else cv2.INTER_LINEAR
+    columns = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_LINEAR
+    image = cv2.resize(image, (image.shape[1], height), interpolation=rows)  # type: ignore[assignment]
+    return cv2.resize(image, (width, height), interpolation=columns).astype(np.float32, copy=False)
