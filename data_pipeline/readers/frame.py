@@ -1,0 +1,80 @@
+"""What every file reader hands over, and the rules that hold for all of them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shell.errors import UserError
+
+MAX_PIXELS = 2**26  # 8192 × 8192: far beyond any echo frame; a damaged header asks for more
+
+
+@dataclass(frozen=True)
+class RawFrame:
+    """One frame as its file holds it.
+
+    Attributes:
+        array: (H, W), or (H, W, 3) for colour (red, green, blue), in the file's own number type.
+        spacing_mm: (row, col) pixel pitch in mm, or None where the format or the file does not say.
+    """
+
+    array: npt.NDArray[Any]
+    spacing_mm: tuple[float, float] | None
+
+
+def bad_file(path: Path, rule: str, received: object, mend: str) -> UserError:
+    """The one form of a reader's complaint: file, rule, received value, mend."""
+    return UserError(f"{path}: {rule}. Received: {received}. {mend}")
+
+
+def require_file(path: Path) -> None:
+    """Refuses what is no file, cannot be opened or is empty, before a library's own message hides which it was."""
+    if path.is_dir():
+        raise bad_file(path, "a file is needed", "a folder", "Name one image file inside it.")
+    if not path.exists():
+        raise UserError(f"{path}: no such file. Check the path.")
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise bad_file(path, "the file is empty", "0 bytes", "Copy or download it again.")
+
+
+def checked_shape(path: Path, shape: Sequence[int]) -> tuple[int, int]:
+    """(rows, columns) of a frame whose axes of length 1 around them are already gone."""
+    if len(shape) != 2:
+        text = " × ".join(map(str, shape))
+        raise bad_file(
+            path, "one 2-D frame is needed, not a volume or a sequence", f"{text} values", "Save one frame of it."
+        )
+    rows, columns = shape
+    if min(rows, columns) < 1 or rows * columns > MAX_PIXELS:
+        raise bad_file(path, "the frame's size is impossible", f"{rows} × {columns} pixels", "The file is damaged.")
+    return rows, columns
+
+
+def checked_spacing(path: Path, spacing_mm: Sequence[float]) -> tuple[float, float]:
+    """(row, col) pitch, both finite and positive."""
+    row, col = (float(value) for value in spacing_mm)
+    if not all(math.isfinite(value) and value > 0 for value in (row, col)):
+        raise bad_file(
+            path,
+            "the pixel pitch must be two positive numbers of mm (row, col)",
+            f"({row:g}, {col:g})",
+            "Write the true pitch into the file's header.",
+        )
+    return row, col
+
+
+def grey(frame: RawFrame) -> npt.NDArray[np.float32]:
+    """(H, W) float32 intensities; colour becomes luma (ITU-R BT.601), and equal channels stay exactly as they are."""
+    array = frame.array
+    if array.ndim == 3:
+        if np.array_equal(array[..., 0], array[..., 1]) and np.array_equal(array[..., 0], array[..., 2]):
+            array = array[..., 0]
+        else:
+            array = array.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    return np.ascontiguousarray(array, np.float32)

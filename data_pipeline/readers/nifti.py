@@ -1,0 +1,80 @@
+"""NIfTI frames (.nii, .nii.gz)."""
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import numpy.typing as npt
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
+
+from data_pipeline.readers.frame import RawFrame, bad_file, checked_shape, checked_spacing, require_file
+from shell.files import atomic_path
+
+MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}  # "mm" and "unknown" are mm
+
+
+def read_nifti(path: Path) -> RawFrame:
+    """One frame, transposed from NIfTI's (x, y) to (row, col); axes of length 1 after the first two are dropped.
+
+    The pitch is the header's own `pixdim`: nibabel would quietly replace a zero by 1 mm. The orientation matrix is not
+    used: CAMUS is shown upright after the transposition alone.
+
+    Raises:
+        UserError: not a readable NIfTI file, truncated, not one 2-D frame, or a pitch that is not positive.
+    """
+    require_file(path)
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+        version_2 = 540 in struct.unpack("<i", content[:4]) + struct.unpack(">i", content[:4])
+        image_class = nibabel.Nifti2Image if version_2 else nibabel.Nifti1Image
+        raw_header = image_class.header_class(content[: 540 if version_2 else 348], check=False)
+        shape = raw_header.get_data_shape()
+        while len(shape) > 2 and shape[-1] == 1:
+            shape = shape[:-1]
+        rows, columns = checked_shape(path, shape[::-1])
+        scale = MM_PER_UNIT.get(str(raw_header.get_xyzt_units()[0]), 1.0)
+        col, row = (float(str(value)) * scale for value in raw_header["pixdim"][1:3])  # str: 0.3303, not 0.33030000329
+        spacing_mm = checked_spacing(path, (row, col))
+        array = np.asanyarray(image_class.from_bytes(content).dataobj).reshape(columns, rows)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise bad_file(path, "the compressed file is damaged or truncated", error, "Copy it again.") from error
+    except (
+        ImageFileError,
+        HeaderDataError,
+        WrapStructError,
+        struct.error,
+        KeyError,
+        ValueError,
+        OSError,
+    ) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise bad_file(path, "not a complete NIfTI file", error, "Copy or convert it again.") from error
+    return RawFrame(array.T, spacing_mm)
+
+
+def write_nifti(path: Path, array: npt.NDArray[Any], spacing_mm: tuple[float, float]) -> None:
+    """Writes a frame as CAMUS does: transposed to (x, y), pitch in the header, never half-written.
+
+    Args:
+        path: ends in .nii.gz or .nii.
+        array: (H, W), any NIfTI number type.
+        spacing_mm: (row, col).
+    """
+    row, col = checked_spacing(path, spacing_mm)
+    image = nibabel.Nifti1Image(array.T, np.diag([col, row, 1.0, 1.0]))
+    image.header.set_zooms((col, row))
+    image.header.set_xyzt_units("mm")
+    content = image.to_bytes()
+    if path.suffix == ".gz":
+        content = gzip.compress(content, compresslevel=6, mtime=0)  # no time stamp: the same frame, the same bytes
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
