@@ -3,6 +3,7 @@
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -55,10 +56,10 @@ def load_checkpoint(folder: Path, model: keras.Model) -> Progress:
         raise UserError(f"{path}: damaged checkpoint ({error}); train anew") from error
 
 
-def _variables(model: keras.Model) -> list[keras.Variable]:
+def _variables(model: keras.Model) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def _to_array(variable: keras.Variable) -> np.ndarray:
-    values = keras.ops.convert_to_numpy(variable.value)
+def _to_array(variable: Any) -> np.ndarray:
+    values = np.asarray(keras.ops.convert_to_numpy(variable.value))
     return values.astype(np.float32) if values.dtype.name == "bfloat16" else values

@@ -1,4 +1,4 @@
-"""What changes from epoch to epoch: learning rate, best model, patience. Plain values, so a checkpoint can hold them."""
+"""What changes from epoch to epoch, as plain values that a checkpoint can hold: learning rate, best model, patience."""
 
 import dataclasses
 import math

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from models.losses import LOSSES, categorical_crossentropy, dice_crossentropy, loss_by_name, multiclass_dice
+
+# one frame of 2×2 pixels, classes background, LV, LA; the reference is background, LV / LV, LA
+REFERENCE = np.eye(3, dtype=np.float32)[np.array([[[0, 1], [1, 2]]])]
+PREDICTION = np.array([[[[0.5, 0.25, 0.25], [0.5, 0.5, 0.0]], [[0.0, 0.75, 0.25], [0.0, 0.5, 0.5]]]], np.float32)
+
+
+def test_crossentropy_by_hand():
+    expected = -np.mean(np.log([0.5, 0.5, 0.75, 0.5]))
+    np.testing.assert_allclose(categorical_crossentropy(REFERENCE, PREDICTION), [expected], rtol=1e-5)
+
+
+def test_dice_by_hand():
+    lv = (2 * (0.5 + 0.75) + 1) / (2 + (0.25 + 0.5 + 0.75 + 0.5) + 1)
+    la = (2 * 0.5 + 1) / (1 + (0.25 + 0.25 + 0.5) + 1)
+    np.testing.assert_allclose(multiclass_dice(REFERENCE, PREDICTION), [1 - (lv + la) / 2], rtol=1e-5)
+
+
+def test_dice_of_a_perfect_and_of_an_absent_structure_is_no_loss():
+    np.testing.assert_allclose(multiclass_dice(REFERENCE, REFERENCE), [0.0], atol=1e-6)
+    background = np.eye(3, dtype=np.float32)[np.zeros((1, 4, 4), int)]
+    np.testing.assert_allclose(multiclass_dice(background, background), [0.0], atol=1e-6)
+
+
+def test_dice_of_a_missed_structure_is_near_one():
+    reference = np.eye(2, dtype=np.float32)[np.ones((1, 40, 40), int)]
+    np.testing.assert_allclose(multiclass_dice(reference, reference[..., ::-1]), [1.0], atol=1e-3)
+
+
+def test_the_sum_is_the_sum():
+    np.testing.assert_allclose(
+        dice_crossentropy(REFERENCE, PREDICTION),
+        np.asarray(multiclass_dice(REFERENCE, PREDICTION))
+        + np.asarray(categorical_crossentropy(REFERENCE, PREDICTION)),
+        rtol=1e-6,
+    )
+
+
+def test_unknown_loss_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"multiclass_dice.*Received: multiclas_dice\. Did you mean multiclass_dice\?"):
+        loss_by_name("multiclas_dice")
+    assert all(loss_by_name(name) is loss for name, loss in LOSSES.items())

@@ -1,0 +1,138 @@
+"""Trains a network by its recipe into a run folder: `python train.py --model unet_vgg16`."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from recipes import DEFAULT_RECIPE, RECIPES, recipe_for
+from recipes.base import Recipe, with_settings
+from shell.command import INTERRUPTED, add_debug_option, run_command
+from shell.errors import UsageError
+
+EXAMPLES = """examples:
+  python train.py --model unet1 --out runs/first                  on the simulated hearts
+  python train.py --model unet_vgg16 --data camus:PATH            the hinge-point paper, on CAMUS
+  python train.py --model unet1 --recipe annulus --data camus:PATH --set epochs=60 batch_size=4
+  python train.py --resume runs/first                             go on where it was stopped
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line of `train.py`; see `--help`."""
+    parser = argparse.ArgumentParser(
+        prog="train.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", metavar="NAME", help="network to train; --list shows them")
+    parser.add_argument("--recipe", metavar="NAME", help="recipe to train by (default: the one of the network's paper)")
+    parser.add_argument("--data", metavar="SPEC", help="phantom (default), phantom:PATH or camus:PATH")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="run folder (default: a new one under runs/)")
+    parser.add_argument("--fold", metavar="K", type=int, help="fold 1-10 of the cross-validation")
+    parser.add_argument("--set", metavar="key=value", nargs="+", action="extend", default=[], help="recipe settings")
+    parser.add_argument("--resume", metavar="DIR", type=Path, help="go on with this run")
+    parser.add_argument("--encoder-weights", metavar="FILE", help="Keras VGG16 weight file for the encoder")
+    parser.add_argument("--initial-weights", metavar="RUN", type=Path, help="start from another run's best network")
+    parser.add_argument("--list", action="store_true", help="show networks and recipes")
+    add_debug_option(parser)
+    arguments = parser.parse_args(argv)
+    if arguments.list:
+        return show_list()
+    if arguments.resume is not None:
+        fixed = {"model", "recipe", "data", "out", "fold", "set", "encoder_weights", "initial_weights"}
+        given = sorted(name for name in fixed if getattr(arguments, name) not in (None, []))
+        if given:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise UsageError(f"--resume goes on with the run's own choices; leave out {options}")
+        return run(arguments.resume, resume=True)
+    if arguments.model is None:
+        raise UsageError("--model NAME is needed (or --resume DIR); --list shows the networks")
+    try:
+        recipe = with_settings(recipe_for(arguments.model, arguments.recipe), arguments.set)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    folder = begin(recipe, arguments.data or "phantom", arguments.fold, arguments.out)
+    return run(
+        folder, resume=False, encoder_weights=arguments.encoder_weights, initial_weights=arguments.initial_weights
+    )
+
+
+def show_list() -> int:
+    """Prints every network with its recipe, paper, parameters, input and classes, then the other recipes."""
+    import models
+
+    print(f"{'model':<12} {'recipe':<14} {'parameters':>10}  {'input':<9} {'classes':<24} paper")
+    for name, recipe_name in DEFAULT_RECIPE.items():
+        recipe = RECIPES[recipe_name]
+        shape = (recipe.input_height, recipe.input_width, 1)
+        parameters = models.build(name, input_shape=shape, classes=len(recipe.classes)).count_params()
+        print(
+            f"{name:<12} {recipe_name:<14} {parameters / 1e6:>9.2f}M  {shape[0]}x{shape[1]:<5} "
+            f"{' '.join(recipe.classes[1:]):<24} {recipe.paper}"
+        )
+    others = [name for name in RECIPES if name not in DEFAULT_RECIPE.values()]
+    print("\nother recipes, for any network (--recipe NAME): " + ", ".join(others))
+    return 0
+
+
+def begin(recipe: Recipe, data_spec: str, fold: int | None, out: Path | None) -> Path:
+    """Splits the data and writes recipe and split into a new run folder."""
+    from data_pipeline.spec import open_dataset
+    from data_pipeline.splits import split_patients
+    from training.run_folder import begin_run
+
+    dataset = open_dataset(data_spec)
+    labelled = [case for case in dataset.cases if case.label_path is not None]
+    official = dataset.official_split(fold) if fold is not None else None
+    split = official or split_patients(
+        labelled, train_share=recipe.train_share, val_share=recipe.val_share, seed=recipe.seed, fold=fold
+    )
+    folder = out or free_folder(f"{recipe.model}-{dataset.name}" + (f"-fold{fold}" if fold is not None else ""))
+    begin_run(folder, recipe, split, data_spec)
+    return folder
+
+
+def free_folder(name: str) -> Path:
+    """`runs/NAME`, or the first of `runs/NAME-2`, `runs/NAME-3`, … that does not exist."""
+    folder = Path("runs") / name
+    number = 2
+    while folder.exists():
+        folder = Path("runs") / f"{name}-{number}"
+        number += 1
+    return folder
+
+
+def run(folder: Path, *, resume: bool, encoder_weights: str | None = None, initial_weights: Path | None = None) -> int:
+    """Trains in a begun run folder, then fits the hinge-point calibration on its validation frames."""
+    from training.finish import calibrate
+
+    from data_pipeline.spec import open_dataset
+    from training import run_folder
+    from training.loop import train
+    from training.prepare import prepare
+
+    recipe = run_folder.read_recipe(folder)
+    split, data_spec = run_folder.read_split(folder)
+    with run_folder.locked(folder):
+        dataset = open_dataset(data_spec)
+        data = prepare(folder, recipe, dataset, split, command=shlex.join(["python", "train.py", *sys.argv[1:]]))
+        try:
+            progress = train(
+                folder,
+                recipe,
+                data,
+                resume=resume,
+                encoder_weights=encoder_weights,
+                initial_weights=initial_weights,
+            )
+        except KeyboardInterrupt:
+            print(f"interrupted; {folder} is usable up to its last epoch, go on with --resume {folder}")
+            return INTERRUPTED
+        calibrate(folder, dataset)
+    best = f"best epoch {progress.best_epoch} of {progress.epoch}"
+    print(f"{folder}: {best}, {progress.seconds / 60:.1f} min; next: python evaluate.py --run {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,91 @@
+"""What a run writes to be looked at: history.csv, curves.png, TensorBoard events, environment.json."""
+
+import csv
+import hashlib
+import io
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from shell.files import atomic_path, write_text
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "opencv-python", "ai-edge-litert")
+
+
+def write_history(path: Path, history: list[dict[str, float]]) -> None:
+    """history.csv: one line per epoch, the columns of the first row, numbers in full precision."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(path, text.getvalue())
+
+
+def write_curves(path: Path, history: list[dict[str, float]], title: str) -> None:
+    """curves.png: loss of training and validation, and the Dice of each structure on validation, by epoch."""
+    epochs = [row["epoch"] for row in history]
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses, dices = figure.subplots(1, 2)
+    losses.plot(epochs, [row["loss"] for row in history], label="training")
+    losses.plot(epochs, [row["val_loss"] for row in history], label="validation")
+    losses.set(xlabel="epoch", ylabel="loss", title=title)
+    losses.legend()
+    for name in (key for key in history[0] if key.startswith("val_dice_")):
+        dices.plot(epochs, [row[name] for row in history], label=name.removeprefix("val_dice_"))
+    dices.set(xlabel="epoch", ylabel="Dice on validation (network grid)", ylim=(0, 1))
+    dices.grid(alpha=0.3)
+    dices.legend(loc="lower right")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+class TensorBoardLog:
+    """TensorBoard scalars of each epoch under `folder`; a resumed run goes on in a new file from its own epoch."""
+
+    def __init__(self, folder: Path) -> None:
+        self._writer = tf.summary.create_file_writer(str(folder))
+
+    def write(self, epoch: int, figures: dict[str, float]) -> None:
+        """One scalar per figure, at step `epoch`."""
+        with self._writer.as_default(step=epoch):
+            for name, value in figures.items():
+                tf.summary.scalar(name, value)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Closes the event file."""
+        self._writer.close()
+
+
+def environment(*, command: str, seed: int, precision: str, data_digest: str) -> dict[str, Any]:
+    """What a run depended on: versions, machine, seed, git state, data."""
+    return {
+        "command": command,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "seed": seed,
+        "precision": precision,
+        "git": git_state(Path(__file__).resolve().parents[1]),
+        "data_digest": data_digest,
+    }
+
+
+def git_state(root: Path) -> dict[str, Any] | None:
+    """Commit and, where files differ from it, a digest of the difference; None outside a git checkout."""
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        change = subprocess.run(["git", "diff", "HEAD"], cwd=root, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": commit, "change_sha256": hashlib.sha256(change).hexdigest() if change else None}

@@ -1,0 +1,213 @@
+"""The training loop: Keras' `fit` with one callback that ends each epoch (validate, keep the best, log, checkpoint)."""
+
+import math
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from data_pipeline.cache import FrameCache
+from data_pipeline.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
+from models.losses import loss_by_name
+from recipes.base import Recipe
+from shell.errors import UserError
+from training import run_folder
+from training.checkpoint import load_checkpoint, save_checkpoint
+from training.encoder_weights import load_encoder_weights
+from training.logs import TensorBoardLog, write_curves, write_history
+from training.precision import resolve_jit, resolve_precision
+from training.schedule import Progress, learning_rate
+
+
+@dataclass(frozen=True)
+class Data:
+    """The frames of a run: cached training and validation frames."""
+
+    train: FrameCache
+    val: FrameCache
+
+
+def train(
+    folder: Path,
+    recipe: Recipe,
+    data: Data,
+    *,
+    resume: bool = False,
+    encoder_weights: str | None = None,
+    initial_weights: Path | None = None,
+) -> Progress:
+    """Trains `recipe` into `folder`, from the start or from its checkpoint.
+
+    Args:
+        folder: the run folder, already begun.
+        recipe: every choice.
+        data: cached frames.
+        resume: go on from `folder/checkpoint`; where there is none yet, start.
+        encoder_weights: VGG16 weight file for the encoder (only at the start).
+        initial_weights: another run of the same network, whose best weights to start from (only at the start).
+
+    Returns:
+        Where the run stands now.
+
+    Raises:
+        UserError: the loss is not finite any more, a damaged checkpoint, weights of another network.
+        KeyboardInterrupt: after Ctrl-C; the folder holds all epochs completed before it.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    keras.config.set_dtype_policy(resolve_precision(recipe.precision))
+    try:
+        model = run_folder.build_model(recipe)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    if encoder_weights is not None:
+        load_encoder_weights(model, encoder_weights)
+    if initial_weights is not None:
+        run_folder.load_weights(model, initial_weights)
+    model.compile(optimizer=make_optimizer(recipe), loss=loss_by_name(recipe.loss), jit_compile=resolve_jit())
+    model.optimizer.build(model.trainable_variables)
+    checkpoint = folder / run_folder.CHECKPOINT
+    going_on = resume and (checkpoint / "state.npz").exists()
+    progress = load_checkpoint(checkpoint, model) if going_on else Progress()
+    if progress.is_finished(recipe):
+        return progress
+    classes = len(recipe.classes)
+    dataset = training_dataset(
+        data.train,
+        batch_size=recipe.batch_size,
+        augmentation=recipe.augmentation,
+        classes=classes,
+        seed=recipe.seed,
+        first_epoch=progress.epoch,
+    )
+    callback = _EpochEnd(folder, model, recipe, data, progress)
+    try:
+        model.fit(
+            dataset,
+            steps_per_epoch=steps_per_epoch(data.train, recipe.batch_size),
+            initial_epoch=progress.epoch,
+            epochs=recipe.epochs,
+            callbacks=[callback],
+            verbose=0,
+        )
+    finally:
+        callback.close()
+    return progress
+
+
+def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+    """The recipe's optimizer, with averaged weights where the recipe asks for them."""
+    average = {"use_ema": True, "ema_momentum": recipe.weight_average} if recipe.weight_average is not None else {}
+    if recipe.optimizer == "adamw":
+        return keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay, **average)
+    kinds = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
+    return kinds[recipe.optimizer](recipe.learning_rate, **average)
+
+
+def validate(model: keras.Model, cache: FrameCache, recipe: Recipe) -> dict[str, float]:
+    """Loss and Dice on cached frames, on the network grid.
+
+    Returns:
+        `val_loss`; `val_dice_{STRUCTURE}`: mean over the frames that have it in reference or prediction, after argmax;
+        `val_dice`: their mean over the structures.
+    """
+    loss = loss_by_name(recipe.loss)
+    losses: list[np.ndarray] = []
+    dices: list[np.ndarray] = []
+    for images, one_hot in evaluation_dataset(cache, batch_size=recipe.batch_size, classes=len(recipe.classes)):
+        probabilities = np.asarray(model.predict_on_batch(images), dtype=np.float32)
+        reference = np.asarray(one_hot)
+        losses.append(np.asarray(keras.ops.convert_to_numpy(loss(reference, probabilities))))
+        predicted = np.eye(reference.shape[-1], dtype=bool)[probabilities.argmax(-1)]
+        truth = reference > 0.5
+        overlap = 2.0 * (predicted & truth).sum((1, 2))
+        total = predicted.sum((1, 2)) + truth.sum((1, 2))
+        dices.append(np.where(total > 0, overlap / np.maximum(total, 1), np.nan)[:, 1:])
+    of_frames = np.concatenate(dices)
+    per_structure = {
+        f"val_dice_{name}": float(np.nanmean(column)) if np.isfinite(column).any() else 0.0
+        for name, column in zip(recipe.classes[1:], of_frames.T, strict=True)
+    }
+    mean = sum(per_structure.values()) / len(per_structure)
+    return {"val_loss": float(np.concatenate(losses).mean()), **per_structure, "val_dice": mean}
+
+
+class _EpochEnd(keras.callbacks.Callback):
+    """Sets the learning rate of every step; after every epoch validates, keeps the best model, logs, checkpoints."""
+
+    def __init__(self, folder: Path, model: keras.Model, recipe: Recipe, data: Data, progress: Progress) -> None:
+        super().__init__()
+        self._folder, self._network, self._recipe = folder, model, recipe
+        self._data, self._progress = data, progress
+        self._steps = steps_per_epoch(data.train, recipe.batch_size)
+        self._tensorboard = TensorBoardLog(folder / "tensorboard")
+        self._bar: tqdm | None = None
+        self._begun = 0.0
+        self._rate = 0.0
+
+    def close(self) -> None:
+        self._tensorboard.close()
+        if self._bar is not None:
+            self._bar.close()
+
+    def on_epoch_begin(self, epoch: int, _logs: dict[str, float] | None = None) -> None:
+        self._begun = time.monotonic()
+        if sys.stderr.isatty():
+            label = f"epoch {epoch + 1}/{self._recipe.epochs}"
+            self._bar = tqdm(total=self._steps, desc=label, unit="step", leave=False)
+
+    def on_train_batch_begin(self, batch: int, _logs: dict[str, float] | None = None) -> None:
+        self._rate = learning_rate(
+            self._recipe,
+            step=self._progress.epoch * self._steps + batch,
+            steps_per_epoch=self._steps,
+            plateau_scale=self._progress.plateau_scale,
+        )
+        self._network.optimizer.learning_rate = self._rate
+
+    def on_train_batch_end(self, _batch: int, _logs: dict[str, float] | None = None) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        loss = float((logs or {})["loss"])
+        if not math.isfinite(loss):
+            raise UserError(
+                f"{self._folder}: the training loss is {loss} in epoch {epoch + 1}; "
+                "lower the rate (--set learning_rate=…) or train in float32 (--set precision=float32)"
+            )
+        own_weights = self._network.get_weights() if self._recipe.weight_average is not None else None
+        if own_weights is not None:
+            self._network.optimizer.finalize_variable_values(self._network.trainable_variables)
+        figures = {"loss": loss, **validate(self._network, self._data.val, self._recipe), "learning_rate": self._rate}
+        is_best = self._progress.end_epoch(self._recipe, figures)
+        if is_best:
+            run_folder.save_model(
+                self._folder,
+                self._network,
+                epoch=self._progress.epoch,
+                monitor=self._recipe.monitor,
+                value=figures[self._recipe.monitor],
+            )
+        if own_weights is not None:
+            self._network.set_weights(own_weights)
+        seconds = time.monotonic() - self._begun
+        self._progress.seconds += seconds
+        save_checkpoint(self._folder / run_folder.CHECKPOINT, self._network, self._progress)
+        write_history(self._folder / run_folder.HISTORY, self._progress.history)
+        write_curves(self._folder / "curves.png", self._progress.history, self._recipe.model)
+        self._tensorboard.write(self._progress.epoch, figures)
+        dice = " ".join(f"{k.removeprefix('val_dice_')} {v:.3f}" for k, v in figures.items() if "dice_" in k)
+        print(
+            f"epoch {self._progress.epoch}/{self._recipe.epochs}: loss {loss:.4f}, validation "
+            f"{figures['val_loss']:.4f}, Dice {dice}, {seconds:.0f} s{' (best)' if is_best else ''}",
+            flush=True,
+        )
+        if self._progress.is_finished(self._recipe):
+            self._network.stop_training = True

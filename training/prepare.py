@@ -1,0 +1,47 @@
+"""Before the first step: the split's frames in the cache, and what the run depends on in environment.json."""
+
+from pathlib import Path
+
+from data_pipeline.cache import FrameCache, build_cache
+from data_pipeline.paths import cache_folder
+from data_pipeline.sample import structures_from_names
+from data_pipeline.spec import Dataset
+from data_pipeline.splits import Split
+from recipes.base import Recipe
+from shell.errors import UserError
+from shell.files import write_json
+from training.logs import environment
+from training.loop import Data
+from training.precision import resolve_precision
+from training.run_folder import ENVIRONMENT, preprocessing_of
+
+
+def prepare(folder: Path, recipe: Recipe, dataset: Dataset, split: Split, *, command: str) -> Data:
+    """Caches the labelled frames of the split's training and validation patients.
+
+    Raises:
+        UserError: a part of the split has no labelled frame in the data set.
+    """
+
+    def cached(part: str) -> FrameCache:
+        patients = set(split.of(part))
+        cases = [case for case in dataset.cases if case.patient_id in patients and case.label_path is not None]
+        if not cases:
+            raise UserError(
+                f"{dataset.spec}: no labelled frame among the {len(patients)} patients of the {part} set; "
+                "change --fold, or train_share and val_share"
+            )
+        structures = structures_from_names(recipe.classes)
+        return build_cache(cases, dataset.load, preprocessing_of(recipe), structures, cache_folder() / "frames")
+
+    data = Data(train=cached("train"), val=cached("val"))
+    write_json(
+        folder / ENVIRONMENT,
+        environment(
+            command=command,
+            seed=recipe.seed,
+            precision=resolve_precision(recipe.precision),
+            data_digest=dataset.digest(),
+        ),
+    )
+    return data
