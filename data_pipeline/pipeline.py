@@ -8,6 +8,7 @@ import math
 
 import tensorflow as tf
 
+from data_pipeline.augment import AugmentOptions, augment_batch, check_options
 from data_pipeline.cache import FrameCache
 
 index_shuffle = tf.random.experimental.index_shuffle  # pyright: ignore[reportAttributeAccessIssue]  # lazy module
@@ -30,7 +31,7 @@ def training_dataset(
     cache: FrameCache,
     *,
     batch_size: int,
-    augmentation: object,
+    augmentation: AugmentOptions,
     classes: int,
     seed: int,
     first_epoch: int = 0,
@@ -58,16 +59,19 @@ def training_dataset(
     _check_classes(cache, classes)
     if first_epoch < 0:
         raise ValueError(f"`first_epoch` must not be negative. Received: {first_epoch}")
+    check_options(augmentation)
     count = len(cache)
 
     def batch(global_step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         epoch, step = global_step // steps, tf.math.floormod(global_step, steps)
         indices = tf.range(step * batch_size, tf.minimum((step + 1) * batch_size, count))
+        epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
         if shuffle:
-            epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
             # a permutation computed index by index: nothing to hold in memory or to restore on resume
             indices = index_shuffle(indices, epoch_seed, count - 1)
         images, labels = _read(cache, indices)
+        step_seed = tf.stack([tf.constant(seed, tf.int64), global_step])
+        images, labels = augment_batch(images, labels, augmentation, step_seed, cache.preprocessing.normalise)
         return images, tf.one_hot(labels, classes)
 
     global_steps = tf.data.Dataset.counter(start=first_epoch * steps)
