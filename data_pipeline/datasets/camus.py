@@ -37,6 +37,10 @@ FRAME_FILE = re.compile(r"(?P<patient>[^.].*)_(?P<view>[234]CH)_(?P<phase>ED|ES)
 SAME_PITCH = 1e-3  # relative: headers keep about this many digits
 
 
+class UnusableFoldError(UserError):
+    """An official fold leaves one of its three parts without any of the patients that are present."""
+
+
 @dataclass(frozen=True)
 class Info:
     """What an Info file says; None where it says nothing.
@@ -210,27 +214,28 @@ def official_split(root: Path, fold: int, lists: Path | None = None) -> Split | 
 
     Raises:
         UsageError: a fold outside 1..10.
-        UserError: `lists` holds none, one of the three is missing, a patient is in two of them, or one of them has no
-            patient that is present.
+        UserError: `lists` holds none, one of the three is missing, or a patient is in two of them.
+        UnusableFoldError: one of the three has no patient that is present.
     """
     checked_fold(fold)
     folder = find_lists(root, lists)
     if folder is None:
         return None
     present = {case.patient_id for case in list_cases(root)}
-    train, val, test = (
-        tuple(sorted(present & _read_list(folder / f"subGroup{fold}_{part}.txt")))
-        for part in ("training", "validation", "testing")
+    listed = {part: _read_list(folder / f"subGroup{fold}_{part}.txt") for part in ("training", "validation", "testing")}
+    unlisted = len(present - set().union(*listed.values()))
+    note = f", {unlisted} patient(s) in no list left out" if unlisted else ""
+    split = Split(
+        *(tuple(sorted(ids & present)) for ids in listed.values()),
+        source=f"official fold {fold} of {FOLDS} ({folder.name}){note}",
     )
-    empty = [name for name, ids in (("training", train), ("validation", val), ("testing", test)) if not ids]
+    empty = [part for part, ids in listed.items() if not ids & present]
     if empty:
-        raise UserError(
+        raise UnusableFoldError(
             f"{folder}: fold {fold} needs patients in all three lists. Received: none of the {len(present)} present in "
             f"{' and '.join(empty)}. Choose another --fold, or leave it out for a seeded split."
         )
-    unlisted = len(present) - len(train) - len(val) - len(test)
-    note = f", {unlisted} patient(s) in no list left out" if unlisted else ""
-    return Split(train, val, test, f"official fold {fold} of {FOLDS}{note}")
+    return split
 
 
 def find_lists(root: Path, lists: Path | None = None) -> Path | None:
@@ -242,7 +247,7 @@ def find_lists(root: Path, lists: Path | None = None) -> Path | None:
     if lists is not None:
         places = [lists]
     else:
-        places = [root, *(base / name for base in (root, root.absolute().parent) for name in SPLIT_FOLDERS)]
+        places = [root, *(base / name for base in (root, root.resolve().parent) for name in SPLIT_FOLDERS)]
     for place in places:
         if any(place.glob("subGroup*_training.txt")):
             return place

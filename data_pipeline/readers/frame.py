@@ -29,7 +29,8 @@ class RawFrame:
 
 def bad_file(path: Path, rule: str, received: object, mend: str) -> UserError:
     """The one form of a reader's complaint: file, rule, received value, mend."""
-    return UserError(f"{path}: {rule}. Received: {received}. {mend}")
+    value = " ".join(str(received).split()).rstrip(".")
+    return UserError(f"{path}: {rule}. Received: {value}. {mend}")
 
 
 def require_file(path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.readers.frame import RawFrame, bad_file, grey
+from data_pipeline.readers.frame import RawFrame, bad_file, grey, require_file
 from data_pipeline.readers.metaimage import read_metaimage
 from data_pipeline.readers.nifti import read_nifti
 from data_pipeline.readers.png import JPEG_SUFFIXES, read_picture
@@ -74,6 +74,7 @@ def read_labels(path: Path) -> tuple[npt.NDArray[np.uint8], tuple[float, float] 
 
 
 def _read(path: Path) -> RawFrame:
+    require_file(path)
     name = path.name.lower()
     suffix = ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
     reader = READERS.get(suffix)

@@ -1,13 +1,29 @@
 """MetaImage frames (.mhd with its .raw or .zraw, .mha): the older CAMUS release."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import SimpleITK as sitk  # noqa: N813  # the library's own abbreviation
 
 from data_pipeline.readers.frame import RawFrame, bad_file, checked_shape, checked_spacing, require_file
-from shell.errors import UserError
 
+Number = TypeVar("Number", int, float)
 HEADER_BYTES = 65536  # the text before the pixels of an .mha
+ELEMENT_BYTES = {
+    "MET_CHAR": 1,
+    "MET_UCHAR": 1,
+    "MET_SHORT": 2,
+    "MET_USHORT": 2,
+    "MET_INT": 4,
+    "MET_UINT": 4,
+    "MET_LONG": 4,  # 8 as some programs write it: 4 is what there must be
+    "MET_ULONG": 4,
+    "MET_LONG_LONG": 8,
+    "MET_ULONG_LONG": 8,
+    "MET_FLOAT": 4,
+    "MET_DOUBLE": 8,
+}
 
 
 def read_metaimage(path: Path) -> RawFrame:
@@ -19,22 +35,21 @@ def read_metaimage(path: Path) -> RawFrame:
         UserError: not a readable MetaImage file, its pixel file missing or too short, not one 2-D frame, or a pitch
             that is not positive.
     """
-    require_file(path)
     header = _read_header(path)
-    sizes = [int(value) for value in _numbers(path, header, "DimSize")]
+    sizes = _numbers(path, header, "DimSize", int)
     while len(sizes) > 2 and sizes[-1] == 1:
         sizes = sizes[:-1]
     rows, columns = checked_shape(path, sizes[::-1])
-    key = next((key for key in ("ElementSpacing", "ElementSize") if key in header), None)
     spacing_mm = None
-    if key is not None:
-        col, row = [*_numbers(path, header, key), float("nan"), float("nan")][:2]
-        spacing_mm = checked_spacing(path, (row, col))
-    pixel_file = header["ElementDataFile"]
-    if pixel_file != "LOCAL":
-        require_file(path.parent / pixel_file)
+    for key in ("ElementSize", "ElementSpacing"):
+        if key in header:
+            pitch = _numbers(path, header, key, float)
+            if len(pitch) < 2 or not all(value > 0 for value in pitch):
+                raise bad_file(path, f"`{key}` must be positive numbers of mm", header[key], "Write the true pitch.")
+            spacing_mm = checked_spacing(path, (pitch[1], pitch[0]))
+    _require_pixels(path, header, rows * columns)
     try:
-        image = sitk.ReadImage(str(path))
+        image = sitk.ReadImage(str(path), imageIO="MetaImageIO")
     except RuntimeError as error:
         reason = [line for line in str(error).splitlines() if line.strip()][-1].strip()
         raise bad_file(path, "not a complete MetaImage file", reason, "Copy it again, with its pixel file.") from error
@@ -63,8 +78,21 @@ def _read_header(path: Path) -> dict[str, str]:
     return header
 
 
-def _numbers(path: Path, header: dict[str, str], key: str) -> list[float]:
+def _require_pixels(path: Path, header: dict[str, str], pixels: int) -> None:
+    """ITK reports a missing or short pixel file in many lines of its own; this is the one line."""
+    file = path if header["ElementDataFile"] == "LOCAL" else path.parent / header["ElementDataFile"]
+    require_file(file)
+    kind = header["ElementType"]
+    if kind not in ELEMENT_BYTES:
+        raise bad_file(path, "unknown `ElementType`", kind, f"Known: {', '.join(ELEMENT_BYTES)}.")
+    needed = pixels * ELEMENT_BYTES[kind]
+    if header.get("CompressedData", "False").lower() != "true" and file.stat().st_size < needed:
+        received = f"{file.stat().st_size} bytes, {needed} needed"
+        raise bad_file(file, "the pixel file is truncated", received, "Copy it again.")
+
+
+def _numbers(path: Path, header: dict[str, str], key: str, kind: Callable[[str], Number]) -> list[Number]:
     try:
-        return [float(value) for value in header[key].split()]
+        return [kind(value) for value in header[key].split()]
     except ValueError:
-        raise UserError(f"{path}: `{key}` must hold numbers. Received: {header[key]}. Mend the header.") from None
+        raise bad_file(path, f"`{key}` must be numbers", header[key], "Correct the header.") from None

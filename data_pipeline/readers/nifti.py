@@ -13,7 +13,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from data_pipeline.readers.frame import RawFrame, bad_file, checked_shape, checked_spacing, require_file
+from data_pipeline.readers.frame import RawFrame, bad_file, checked_shape, checked_spacing
 from shell.files import atomic_path
 
 MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}  # "mm" and "unknown" are mm
@@ -28,7 +28,6 @@ def read_nifti(path: Path) -> RawFrame:
     Raises:
         UserError: not a readable NIfTI file, truncated, not one 2-D frame, or a pitch that is not positive.
     """
-    require_file(path)
     try:
         content = path.read_bytes()
         if path.suffix == ".gz":
@@ -36,6 +35,8 @@ def read_nifti(path: Path) -> RawFrame:
         version_2 = 540 in struct.unpack("<i", content[:4]) + struct.unpack(">i", content[:4])
         image_class = nibabel.Nifti2Image if version_2 else nibabel.Nifti1Image
         raw_header = image_class.header_class(content[: 540 if version_2 else 348], check=False)
+        if raw_header["magic"].item() not in (b"n+1", b"n+2"):
+            raise bad_file(path, "not a NIfTI file", "another magic number", "Check what it is, or convert it.")
         shape = raw_header.get_data_shape()
         while len(shape) > 2 and shape[-1] == 1:
             shape = shape[:-1]

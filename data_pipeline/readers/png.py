@@ -5,9 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_pipeline.readers.frame import RawFrame, bad_file, checked_shape, require_file
+from data_pipeline.readers.frame import RawFrame, bad_file, checked_shape
 
 JPEG_SUFFIXES = (".jpg", ".jpeg")
+PNG_END = b"IEND\xaeB`\x82"
 
 
 def read_picture(path: Path) -> RawFrame:
@@ -16,20 +17,24 @@ def read_picture(path: Path) -> RawFrame:
     Raises:
         UserError: not a readable picture, truncated, or several pages.
     """
-    require_file(path)
     suffix = path.suffix.lower()
     content = path.read_bytes()
     # OpenCV fills what is missing of a truncated picture with grey or black and only warns.
-    cut_png = suffix == ".png" and b"IEND" not in content[-64:]
+    cut_png = suffix == ".png" and PNG_END not in content
     cut_jpeg = suffix in JPEG_SUFFIXES and content.rfind(b"\xff\xd9") <= content.rfind(b"\xff\xda")
     if cut_png or cut_jpeg:
         raise bad_file(path, "the picture is truncated or of another format", "no end mark", "Copy it again.")
-    if suffix in (".tif", ".tiff") and (pages := cv2.imcount(str(path))) > 1:
-        raise bad_file(path, "one 2-D frame is needed", f"{pages} pages", "Save one page of it.")
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our one line says it all
     try:
+        pages = cv2.imcount(str(path)) if suffix in (".tif", ".tiff") else 1
         array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise bad_file(path, "not a readable picture", error.err, "Save it again as PNG.") from error
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+    if pages > 1:
+        raise bad_file(path, "one 2-D frame is needed", f"{pages} pages", "Save one page of it.")
     if array is None:
         raise bad_file(path, "not a readable picture", f"{len(content)} bytes", "Save it again as PNG.")
     checked_shape(path, array.shape[:2])

@@ -1,0 +1,209 @@
+"""Looks for what is wrong with a data set: `python -m data_pipeline.check SPEC`."""
+
+import argparse
+import hashlib
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from data_pipeline.datasets.camus import UnusableFoldError
+from data_pipeline.sample import Case, Phase, Structure, View
+from data_pipeline.spec import Dataset, open_dataset
+from data_pipeline.splits import FOLDS, checked_fold, shorten
+from postprocessing.contact_line import ContactLineNotFound, pixel_contact_line
+from shell.command import add_debug_option, run_command
+from shell.errors import UserError
+from shell.progress import progress
+
+EXPECTED = (Structure.LV, Structure.MYO, Structure.LA)  # in every apical view
+
+EPILOG = """\
+one line per finding, on standard output:
+  SEVERITY  CASE  FILE: rule. Received: value. What to do.
+
+errors (the frame cannot be used, or a result made with it would be wrong):
+  missing or unreadable file, empty or truncated file, image without mask or mask without image, volume or sequence
+  where one frame is needed, pixel pitch that is not positive, NaN pixels, label outside the code book, label that is
+  not a whole number, mask of another size or pitch than its image, one image under two patients, a patient in two
+  parts of a split, an official fold that was asked for and leaves a part empty
+
+warnings (usable, but have a look):
+  LV, MYO or LA empty in an apical view, LV and LA without contact (no hinge points), ED LV smaller than ES LV
+  (area in mm2), one image twice under one patient, frames without mask, frames without pixel pitch, an official fold
+  without patients in one part, patients in no official list
+
+exit code: 0 no error (warnings may be there), 1 errors, 2 wrong usage
+
+example:
+  python -m data_pipeline.check phantom
+  python -m data_pipeline.check 'camus:../data/camus?splits=../data/camus_splits' --fold 5
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        severity: `error` or `warning`.
+        case: case id, patient id or `dataset`.
+        message: file, rule, received value and mend, on one line.
+    """
+
+    severity: Literal["error", "warning"]
+    case: str
+    message: str
+
+    def __str__(self):
+        return f"{self.severity:<7}  {self.case}  {' '.join(self.message.split())}"
+
+
+@dataclass(frozen=True)
+class LVArea:
+    """Area of the LV in one frame: mm², or pixels where the pitch is unknown."""
+
+    case: Case
+    area: float
+    unit: Literal["mm2", "px"]
+
+
+def check_dataset(dataset: Dataset, fold: int | None = None) -> Iterator[Finding]:
+    """Decodes every frame once and yields what it finds, as it finds it; memory stays flat.
+
+    Args:
+        dataset: opened with `complete=False`, so that missing files are found one by one.
+        fold: the official fold that is to be used (1..10); without it all ten are checked, if there are lists.
+    """
+    cases_of_image: defaultdict[str, list[Case]] = defaultdict(list)
+    lv_areas: defaultdict[tuple[str, View | None], dict[Phase | None, LVArea]] = defaultdict(dict)
+    unlabelled = no_pitch = 0
+    yield from _check_splits(dataset, fold)
+    for case in progress(dataset.cases, label="checking", unit="frames"):
+        try:
+            sample = dataset.load(case)
+        except UserError as error:
+            yield Finding("error", case.case_id, str(error))
+            continue
+        content = repr(sample.image.shape).encode() + sample.image.tobytes()
+        cases_of_image[hashlib.sha256(content).hexdigest()].append(case)
+        no_pitch += sample.spacing_mm is None
+        if sample.labels is None:
+            unlabelled += 1
+            continue
+        yield from _check_structures(case, sample.labels)
+        row_mm, col_mm = sample.spacing_mm or (1.0, 1.0)
+        area = float(np.count_nonzero(sample.labels == Structure.LV)) * row_mm * col_mm
+        unit = "mm2" if sample.spacing_mm else "px"
+        lv_areas[case.patient_id, case.view][case.phase] = LVArea(case, area, unit)
+    yield from _check_contraction(lv_areas)
+    yield from _check_duplicates(cases_of_image)
+    total = len(dataset.cases)
+    if unlabelled:
+        mend = "Such frames can be measured, not trained or evaluated on."
+        yield Finding(
+            "warning",
+            "dataset",
+            f"{dataset.root}: frames have masks. Received: {unlabelled} of {total} without. {mend}",
+        )
+    if no_pitch:
+        mend = "Their lengths will be in px."
+        yield Finding(
+            "warning",
+            "dataset",
+            f"{dataset.root}: frames have a pixel pitch. Received: {no_pitch} of {total} without. {mend}",
+        )
+
+
+def _check_splits(dataset: Dataset, fold: int | None) -> Iterator[Finding]:
+    patients = {case.patient_id for case in dataset.cases}
+    listed: set[str] = set()
+    for k in range(1, FOLDS + 1) if fold is None else [checked_fold(fold)]:
+        try:
+            split = dataset.official_split(k)
+        except UnusableFoldError as error:
+            yield Finding("warning" if fold is None else "error", "dataset", str(error))
+            continue
+        except UserError as error:
+            yield Finding("error", "dataset", str(error))
+            continue
+        if split is None:
+            return
+        listed.update(split.of("all"))
+    if listed and (unlisted := sorted(patients - listed)):
+        received = f"{len(unlisted)} in no list: {shorten(unlisted)}"
+        message = f"{dataset.root}: every patient is in an official list. Received: {received}. A fold leaves them out."
+        yield Finding("warning", "dataset", message)
+
+
+def _check_structures(case: Case, labels: npt.NDArray[np.uint8]) -> Iterator[Finding]:
+    if case.view not in (View.A2C, View.A3C, View.A4C):
+        return
+    empty = [structure.name for structure in EXPECTED if not np.any(labels == structure)]
+    if empty:
+        rule = "an apical mask holds LV, MYO and LA"
+        message = f"{case.label_path}: {rule}. Received: no {', '.join(empty)}. Look at the mask."
+        yield Finding("warning", case.case_id, message)
+    if "LV" in empty or "LA" in empty:
+        return
+    try:
+        pixel_contact_line(labels)
+    except ContactLineNotFound:
+        rule = "LV and LA touch at the mitral annulus"
+        message = f"{case.label_path}: {rule}. Received: no contact. The frame has no hinge points; look at the mask."
+        yield Finding("warning", case.case_id, message)
+
+
+def _check_contraction(areas: dict[tuple[str, View | None], dict[Phase | None, LVArea]]) -> Iterator[Finding]:
+    for of_phase in areas.values():
+        ed, es = of_phase.get(Phase.ED), of_phase.get(Phase.ES)
+        if ed is not None and es is not None and ed.unit == es.unit and ed.area < es.area:
+            received = f"{ed.area:.0f} {ed.unit} at ED, {es.area:.0f} {es.unit} at ES"
+            message = f"{ed.case.label_path}: the LV is larger at ED. Received: {received}. Are ED and ES exchanged?"
+            yield Finding("warning", ed.case.case_id, message)
+
+
+def _check_duplicates(cases_of_image: dict[str, list[Case]]) -> Iterator[Finding]:
+    for cases in cases_of_image.values():
+        first, *others = cases
+        if not others:
+            continue
+        across = len({case.patient_id for case in cases}) > 1
+        names = shorten([case.case_id for case in others])
+        mend = "It may be trained and tested on: remove one." if across else "Is one of them the wrong frame?"
+        message = f"{first.image_path}: an image is there once. Received: the same pixels as {names}. {mend}"
+        yield Finding("error" if across else "warning", first.case_id, message)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the findings and a summary; returns 1 if one of them is an error."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data_pipeline.check",
+        description="Checks a data set's integrity: every frame, every mask, every official split.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("spec", metavar="SPEC", help="phantom, phantom:PATH, camus:PATH or camus:PATH?splits=DIR")
+    parser.add_argument("--fold", type=int, metavar="K", help="check the official fold K (1..10) alone, and strictly")
+    add_debug_option(parser)
+    arguments = parser.parse_args(argv)
+    begun = time.monotonic()
+    dataset = open_dataset(arguments.spec, complete=False)
+    counts: Counter[str] = Counter()
+    for finding in check_dataset(dataset, arguments.fold):
+        counts[finding.severity] += 1
+        print(finding, flush=True)
+    patients = len({case.patient_id for case in dataset.cases})
+    print(
+        f"{dataset.root}: {len(dataset.cases)} frames of {patients} patients, {counts['error']} error(s), "
+        f"{counts['warning']} warning(s), {time.monotonic() - begun:.1f} s"
+    )
+    return 1 if counts["error"] else 0
+
+
+if __name__ == "__main__":
+    run_command(main)
