@@ -78,4 +78,5 @@ def grey(frame: RawFrame) -> npt.NDArray[np.float32]:
             array = array[..., 0]
         else:
             array = array.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    return np.ascontiguousarray(array, np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, which the caller refuses
+        return np.ascontiguousarray(array, np.float32)

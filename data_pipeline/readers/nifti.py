@@ -1,6 +1,7 @@
 """NIfTI frames (.nii, .nii.gz)."""
 
 import gzip
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import numpy.typing as npt
-from nibabel.filebasedimages import ImageFileError
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
@@ -22,8 +23,8 @@ MM_PER_UNIT = {"meter": 1000.0, "micron": 0.001}  # "mm" and "unknown" are mm
 def read_nifti(path: Path) -> RawFrame:
     """One frame, transposed from NIfTI's (x, y) to (row, col); axes of length 1 after the first two are dropped.
 
-    The pitch is the header's own `pixdim`: nibabel would quietly replace a zero by 1 mm. The orientation matrix is not
-    used: CAMUS is shown upright after the transposition alone.
+    The pitch is the header's `pixdim`. The orientation matrix is not used: CAMUS is shown upright after the
+    transposition alone.
 
     Raises:
         UserError: not a readable NIfTI file, truncated, not one 2-D frame, or a pitch that is not positive.
@@ -33,27 +34,30 @@ def read_nifti(path: Path) -> RawFrame:
         if path.suffix == ".gz":
             content = gzip.decompress(content)
         version_2 = 540 in struct.unpack("<i", content[:4]) + struct.unpack(">i", content[:4])
-        image_class = nibabel.Nifti2Image if version_2 else nibabel.Nifti1Image
-        raw_header = image_class.header_class(content[: 540 if version_2 else 348], check=False)
-        if raw_header["magic"].item() not in (b"n+1", b"n+2"):
+        # Unchecked, because nibabel's checks mend a damaged header in silence, a pitch of zero to 1 mm.
+        header_class, length = (nibabel.Nifti2Header, 540) if version_2 else (nibabel.Nifti1Header, 348)
+        header = header_class(content[:length], check=False)
+        if header["magic"].item() not in (b"n+1", b"n+2"):
             raise bad_file(path, "not a NIfTI file", "another magic number", "Check what it is, or convert it.")
-        shape = raw_header.get_data_shape()
+        if header.get_data_offset() < length + 4:
+            raise bad_file(path, "pixels come after the header", f"offset {header.get_data_offset()}", "Copy it again.")
+        shape = header.get_data_shape()
         while len(shape) > 2 and shape[-1] == 1:
             shape = shape[:-1]
         rows, columns = checked_shape(path, shape[::-1])
-        scale = MM_PER_UNIT.get(str(raw_header.get_xyzt_units()[0]), 1.0)
-        col, row = (float(str(value)) * scale for value in raw_header["pixdim"][1:3])  # str: 0.3303, not 0.33030000329
+        scale = MM_PER_UNIT.get(str(header.get_xyzt_units()[0]), 1.0)
+        col, row = (float(str(value)) * scale for value in header["pixdim"][1:3])  # str: 0.3303, not 0.33030000329
         spacing_mm = checked_spacing(path, (row, col))
-        array = np.asanyarray(image_class.from_bytes(content).dataobj).reshape(columns, rows)
+        array = np.asanyarray(ArrayProxy(io.BytesIO(content), header)).reshape(columns, rows)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise bad_file(path, "the compressed file is damaged or truncated", error, "Copy it again.") from error
     except (
-        ImageFileError,
         HeaderDataError,
         WrapStructError,
         struct.error,
         KeyError,
         ValueError,
+        OverflowError,
         OSError,
     ) as error:
         if isinstance(error, OSError) and error.errno is not None:
