@@ -1,0 +1,82 @@
+# Annulus: everything from a fresh clone, with nothing but Python >= 3.11 there. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-slow lint bench clean
+
+# The first Python on the path that is new enough; `make PYTHON=/some/python3.12 test` chooses another.
+PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+BIN := .venv/bin
+READY := .venv/.installed
+
+# Nothing is written outside this folder: the default simulated data set, Keras' and Matplotlib's settings go
+# below build/. pip's own cache is used where there is one already.
+export ANNULUS_CACHE ?= $(CURDIR)/build/cache
+export KERAS_HOME ?= $(CURDIR)/build/keras
+export MPLCONFIGDIR ?= $(CURDIR)/build/matplotlib
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+PIP_CACHE := $(if $(PIP_CACHE_DIR)$(wildcard $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pip),,--no-cache-dir)
+
+DEMO := build/demo
+FRAME := $(DEMO)/frame/frame_4CH_ED.nii.gz
+
+help:
+	@echo "make demo       simulate, train briefly, evaluate, report, export, measure one frame without TensorFlow"
+	@echo "make test       style, types, layers and the tests (.ci/run does the same)"
+	@echo "make test-slow  the tests that take longer, with a browser where one is installed"
+	@echo "make lint       style, types and layers only"
+	@echo "make bench      the measurements of docs/PERFORMANCE.md"
+	@echo "make clean      remove build/ (the virtual environment stays)"
+
+$(READY): requirements.txt requirements-dev.txt
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "error: no Python >= 3.11 with the venv module was found; install one (Debian: apt install python3-venv)" \
+			"or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi
+	@echo "installing the pinned requirements into .venv (once, a few minutes)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet $(PIP_CACHE) -r requirements-dev.txt
+	@if ! $(BIN)/python -c 'import cv2' 2>/dev/null; then \
+		opencv=$$(sed -n 's/^opencv-python==/opencv-python-headless==/p' requirements.txt); \
+		echo "this machine lacks the graphics libraries of opencv-python; installing $$opencv instead"; \
+		$(BIN)/python -m pip uninstall --quiet --yes opencv-python; \
+		$(BIN)/python -m pip install --quiet $(PIP_CACHE) "$$opencv"; \
+		$(BIN)/python -c 'import cv2'; fi
+	@touch $(READY)
+
+demo: $(READY)
+	@rm -rf $(DEMO)
+	$(BIN)/python train.py --model unet1 --recipe demo --out $(DEMO)/run
+	$(BIN)/python evaluate.py --run $(DEMO)/run --out $(DEMO)/evaluation
+	$(BIN)/python -m export --run $(DEMO)/run --format saved_model tflite-float32 --out $(DEMO)/bundles
+	@mkdir -p $(DEMO)/frame
+	@patient=$$($(BIN)/python -c 'import json; print(json.load(open("$(DEMO)/run/split.json"))["test"][0])'); \
+		find "$(ANNULUS_CACHE)" -name "$${patient}_4CH_ED.nii.gz" -exec cp {} $(FRAME) \; -quit
+	$(BIN)/python predict.py --run $(DEMO)/run $(FRAME) --view A4C --out $(DEMO)/measurements
+	$(BIN)/python -m cart --bundle $(DEMO)/bundles/tflite-float32 $(FRAME) --view A4C --json
+	@echo
+	@echo "report:              $(DEMO)/evaluation/report.html"
+	@echo "figures in numbers:  $(DEMO)/evaluation/summary.json, $(DEMO)/evaluation/cases.csv"
+	@echo "one frame, drawn:    $(DEMO)/measurements/"
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m "slow and not gpu"
+
+bench: $(READY)
+	@for file in benchmarks/[a-z]*.py; do \
+		echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done
+
+clean:
+	rm -rf build
