@@ -1,15 +1,21 @@
 """Trains a network by its recipe into a run folder: `python train.py --model unet_vgg16`."""
 
 import argparse
+import dataclasses
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recipes import DEFAULT_RECIPE, RECIPES, recipe_for
 from recipes.base import Recipe, with_settings
 from shell.command import INTERRUPTED, add_debug_option, run_command
 from shell.errors import UsageError
+from shell.files import write_json
+
+if TYPE_CHECKING:
+    from data_pipeline.spec import Dataset
 
 EXAMPLES = """examples:
   python train.py --model unet1 --out runs/first                  on the simulated hearts
@@ -104,8 +110,6 @@ def free_folder(name: str) -> Path:
 
 def run(folder: Path, *, resume: bool, encoder_weights: str | None = None, initial_weights: Path | None = None) -> int:
     """Trains in a begun run folder, then fits the hinge-point calibration on its validation frames."""
-    from training.finish import calibrate
-
     from data_pipeline.spec import open_dataset
     from training import run_folder
     from training.loop import train
@@ -115,23 +119,38 @@ def run(folder: Path, *, resume: bool, encoder_weights: str | None = None, initi
     split, data_spec = run_folder.read_split(folder)
     with run_folder.locked(folder):
         dataset = open_dataset(data_spec)
-        data = prepare(folder, recipe, dataset, split, command=shlex.join(["python", "train.py", *sys.argv[1:]]))
+        command = shlex.join(["python", "train.py", *sys.argv[1:]])
+        data = prepare(folder, recipe, dataset, split, command=command)
         try:
             progress = train(
-                folder,
-                recipe,
-                data,
-                resume=resume,
-                encoder_weights=encoder_weights,
-                initial_weights=initial_weights,
+                folder, recipe, data, resume=resume, encoder_weights=encoder_weights, initial_weights=initial_weights
             )
         except KeyboardInterrupt:
-            print(f"interrupted; {folder} is usable up to its last epoch, go on with --resume {folder}")
+            print(f"interrupted; {folder} holds every epoch that ended; go on with --resume {folder}")
             return INTERRUPTED
         calibrate(folder, dataset)
     best = f"best epoch {progress.best_epoch} of {progress.epoch}"
     print(f"{folder}: {best}, {progress.seconds / 60:.1f} min; next: python evaluate.py --run {folder}")
     return 0
+
+
+def calibrate(folder: Path, dataset: "Dataset") -> None:
+    """Fits the calibration of a run on its validation frames and writes it into the run folder."""
+    from evaluation.measure import fit_calibration_on
+    from export.bundle import measurement_spec
+    from training.run_folder import CALIBRATION, load_run
+
+    finished = load_run(folder)
+    calibration = fit_calibration_on(
+        dataset.labelled(finished.split.val),
+        dataset.load,
+        predictor=finished.predict,
+        spec=dataclasses.replace(measurement_spec(finished), calibration=None),
+    )
+    if calibration is None:
+        print(f"{folder}: no validation frame has hinge points in prediction and reference, so nothing is calibrated")
+    else:
+        write_json(folder / CALIBRATION, calibration.to_dict())
 
 
 if __name__ == "__main__":

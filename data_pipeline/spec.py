@@ -3,7 +3,7 @@
 import difflib
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +38,11 @@ class Dataset:
     cases: tuple[Case, ...]
     load: Callable[[Case], Sample]
     official_split: Callable[[int], Split | None]
+
+    def labelled(self, patients: Iterable[str]) -> list[Case]:
+        """The cases of these patients that have reference labels, in the data set's order."""
+        wanted = set(patients)
+        return [case for case in self.cases if case.patient_id in wanted and case.label_path is not None]
 
     def digest(self) -> str:
         """Hex SHA-256 over names, sizes and contents of the files beside the frames, and what is listed of each case.

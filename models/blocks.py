@@ -5,6 +5,9 @@ from collections.abc import Callable
 import keras
 from keras import KerasTensor, layers
 
+MOMENTUM = 0.95
+"""Of the moving statistics: a small data set has few steps in which to forget the initial ones. ASSUMED."""
+
 Block = Callable[[KerasTensor], KerasTensor]
 """A part of a network: takes a tensor (N, h, w, C), gives a tensor."""
 
@@ -32,7 +35,7 @@ def convolution(filters: int, *, name: str, batch_norm: bool = True, kernel_size
             name=name,
         )(x)
         if batch_norm:
-            x = layers.BatchNormalization(name=f"{name}_bn")(x)
+            x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_bn")(x)
         return layers.Activation("relu", name=f"{name}_relu")(x)
 
     return apply

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
 from data_pipeline.cache import FrameCache
@@ -58,6 +59,8 @@ def train(
         KeyboardInterrupt: after Ctrl-C; the folder holds all epochs completed before it.
     """
     keras.utils.set_random_seed(recipe.seed)
+    if keras.backend.backend() == "tensorflow":
+        tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy(resolve_precision(recipe.precision))
     try:
         model = run_folder.build_model(recipe)
@@ -91,6 +94,7 @@ def train(
             initial_epoch=progress.epoch,
             epochs=recipe.epochs,
             callbacks=[callback],
+            shuffle=False,  # the data set shuffles by seed and epoch
             verbose=0,
         )
     finally:
@@ -153,13 +157,13 @@ class _EpochEnd(keras.callbacks.Callback):
         if self._bar is not None:
             self._bar.close()
 
-    def on_epoch_begin(self, epoch: int, _logs: dict[str, float] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002  # Keras names it
         self._begun = time.monotonic()
         if sys.stderr.isatty():
             label = f"epoch {epoch + 1}/{self._recipe.epochs}"
             self._bar = tqdm(total=self._steps, desc=label, unit="step", leave=False)
 
-    def on_train_batch_begin(self, batch: int, _logs: dict[str, float] | None = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: object = None) -> None:  # noqa: ARG002  # Keras names them
         self._rate = learning_rate(
             self._recipe,
             step=self._progress.epoch * self._steps + batch,
@@ -168,7 +172,7 @@ class _EpochEnd(keras.callbacks.Callback):
         )
         self._network.optimizer.learning_rate = self._rate
 
-    def on_train_batch_end(self, _batch: int, _logs: dict[str, float] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002  # Keras names them
         if self._bar is not None:
             self._bar.update()
 

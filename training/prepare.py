@@ -24,8 +24,8 @@ def prepare(folder: Path, recipe: Recipe, dataset: Dataset, split: Split, *, com
     """
 
     def cached(part: str) -> FrameCache:
-        patients = set(split.of(part))
-        cases = [case for case in dataset.cases if case.patient_id in patients and case.label_path is not None]
+        patients = split.of(part)
+        cases = dataset.labelled(patients)
         if not cases:
             raise UserError(
                 f"{dataset.spec}: no labelled frame among the {len(patients)} patients of the {part} set; "

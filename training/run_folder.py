@@ -10,12 +10,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from postprocessing.calibration import Calibration
 
 import models
 from data_pipeline.preprocess import Preprocessing
 from data_pipeline.sample import Structure, structures_from_names
 from data_pipeline.splits import Split
+from postprocessing.calibration import Calibration
 from recipes.base import Recipe, from_dict, to_dict
 from shell.errors import UserError
 from shell.files import atomic_path, read_json, sha256_of, write_json

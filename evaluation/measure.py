@@ -1,0 +1,85 @@
+"""From cases on disk to measured frames and their rows, with the very chain that runs on the cart."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from cart.measure import ImageMeasurement, MeasurementSpec, Predictor, anterior_side_of, measure_image
+from data_pipeline.sample import Case, Sample
+from evaluation.cases import CaseRow, calibration_from_rows, frame_rows, patient_rows
+from postprocessing.calibration import Calibration
+from shell.progress import progress
+
+
+@dataclass(frozen=True)
+class MeasuredFrame:
+    """One frame, what was measured on it, and its rows.
+
+    Attributes:
+        sample: the frame with its reference.
+        measurement: of the prediction, native grid.
+        rows: of `frame_rows`.
+    """
+
+    sample: Sample
+    measurement: ImageMeasurement
+    rows: tuple[CaseRow, ...]
+
+
+def measured_frames(
+    cases: Sequence[Case], load: Callable[[Case], Sample], *, predictor: Predictor, spec: MeasurementSpec
+) -> Iterator[MeasuredFrame]:
+    """Measures case after case; one frame is in memory at a time, so a result does not depend on any other frame.
+
+    Args:
+        cases: what to measure.
+        load: decodes a case.
+        predictor: the network.
+        spec: how its output is measured.
+
+    Raises:
+        UserError: a file that cannot be read, a view of unknown orientation.
+    """
+    for case in progress(cases, label="measuring", unit="frames"):
+        sample = load(case)
+        measurement = measure_image(
+            sample.image, sample.spacing_mm, sample.view, sample.phase, predictor=predictor, spec=spec
+        )
+        rows = frame_rows(
+            sample,
+            measurement.frame,
+            structures=spec.structures,
+            anterior_side=anterior_side_of(sample.view, spec),
+            calibration=spec.calibration,
+        )
+        yield MeasuredFrame(sample, measurement, tuple(rows))
+
+
+def rows_of_patients(
+    frames: Iterable[MeasuredFrame], *, on_frame: Callable[[MeasuredFrame], Any] | None = None
+) -> list[CaseRow]:
+    """All rows of measured frames, each patient's volumes behind its frames.
+
+    Args:
+        frames: a patient's frames one after the other.
+        on_frame: called with each frame while it is in memory.
+    """
+    rows: list[CaseRow] = []
+    for _patient, group in groupby(frames, key=lambda frame: frame.sample.patient_id):
+        of_patient = []
+        for frame in group:
+            rows.extend(frame.rows)
+            of_patient.append((frame.sample, frame.measurement.frame))
+            if on_frame is not None:
+                on_frame(frame)
+        rows.extend(patient_rows(of_patient))
+    return rows
+
+
+def fit_calibration_on(
+    cases: Sequence[Case], load: Callable[[Case], Sample], *, predictor: Predictor, spec: MeasurementSpec
+) -> Calibration | None:
+    """The hinge points' systematic error on validation cases; None where not one could be measured."""
+    rows = [row for frame in measured_frames(cases, load, predictor=predictor, spec=spec) for row in frame.rows]
+    return calibration_from_rows(rows, fitted_on="validation")
