@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from data_pipeline.preprocess import Normalise
+from data_pipeline.preprocess import FLAT, Normalise
 
 ELASTIC_CELLS = 8  # control points per side of the displacement field
 ELASTIC_MARGIN = 3  # control points beyond each border, so that the field is as lively there
@@ -155,7 +155,7 @@ def augment_batch(
     images, labels = warp(tf.math.divide_no_nan(images - low, high - low), labels, options, seed)
     images = _change_intensities(images, options, seed)
     mean, variance = tf.nn.moments(images, axes=(1, 2, 3), keepdims=True)
-    return tf.math.divide_no_nan(images - mean, tf.sqrt(variance)), labels
+    return tf.where(variance > FLAT**2, (images - mean) * tf.math.rsqrt(variance), 0.0), labels
 
 
 def warp(images: tf.Tensor, labels: tf.Tensor, options: AugmentOptions, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -25,7 +25,7 @@ from shell.errors import UserError
 from shell.files import atomic_folder, read_json, sha256_of, write_json
 from shell.progress import progress
 
-FORMAT = 1
+FORMAT = 1  # to be raised whenever the files, or what preprocess.py does to a frame, change
 IMAGES, LABELS, DESCRIPTION = "images.npy", "labels.npy", "cache.json"
 DETACHED_DATA = {".mhd": (".raw", ".zraw")}  # a MetaImage header has its pixels in another file
 
@@ -92,10 +92,10 @@ def build_cache(
     entry = folder / key
     folder.mkdir(parents=True, exist_ok=True)
     with _exclusive(folder / f"{key}.lock"):
+        for abandoned in folder.glob(f".{key}.*"):  # by a process that was killed; it held the lock
+            shutil.rmtree(abandoned, ignore_errors=True)
         cache = _open(entry, key, structures, preprocessing)
         if cache is None:
-            for abandoned in folder.glob(f".{key}.*"):
-                shutil.rmtree(abandoned, ignore_errors=True)
             _write(entry, key, cases, load, preprocessing, structures)
             cache = _open(entry, key, structures, preprocessing)
     if cache is None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 Normalise = Literal["unit", "zscore"]
 
 GREY_LEVELS = 256
+FLAT = 1e-6  # a standard deviation, on the 0..1 scale, that is only rounding: the frame is constant
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Preprocessing:
         normalise: `unit` brings intensities to 0..1 (see `preprocess_image`), `zscore` then brings each frame to
             mean 0 and standard deviation 1.
         clahe: contrast-limited adaptive histogram equalisation on the native grid, before the resize.
-        clahe_clip_limit: largest histogram bin, as a multiple of the mean bin.
-        clahe_tiles: tiles per side.
+        clahe_clip_limit: largest bin of a tile's histogram, as a multiple of the mean bin.
+        clahe_tiles: tiles per side, at most the pixels of the shorter side of a frame.
 
     Raises:
         ValueError: a size or tile count below 1, a clip limit that is not positive, an unknown `normalise`.
@@ -89,7 +90,7 @@ def preprocess_image(image: npt.NDArray[np.float32], preprocessing: Preprocessin
         (height, width) float32.
 
     Raises:
-        ValueError: not two-dimensional, empty, or not finite.
+        ValueError: not two-dimensional, empty, not finite, or smaller than the CLAHE tiles.
 
     Source: hinge_points paper §3.2 (resize to 256 × 256, intensities to 0..1). Deviation: the paper does not state
         its interpolation; here area averaging where an axis shrinks and linear where it grows.
@@ -100,7 +101,8 @@ def preprocess_image(image: npt.NDArray[np.float32], preprocessing: Preprocessin
     resized = _resize_image(unit, preprocessing.height, preprocessing.width)
     if preprocessing.normalise == "zscore":
         deviation = float(resized.std(dtype=np.float64))
-        resized = (resized - resized.mean(dtype=np.float64)) / (deviation if deviation > 0 else 1.0)
+        scale = 1 / deviation if deviation > FLAT else 0.0
+        resized = (resized - resized.mean(dtype=np.float64)) * scale
     return np.ascontiguousarray(resized, dtype=np.float32)
 
 
@@ -166,15 +168,39 @@ def _to_unit(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _clahe(unit: npt.NDArray[np.float32], clip_limit: float, tiles: int) -> npt.NDArray[np.float32]:
-    """Equalises a 0..1 frame with a histogram of 256 levels; the result is not quantised to them.
+    """Equalises a 0..1 frame tile by tile: histograms of 256 levels, clipped, as curves blended between tile centres.
 
-    OpenCV spreads a 16-bit histogram over 65536 bins, which leaves the clip limit without effect on such sparse bins.
-    So the input is rounded to the 256 levels that echo frames have anyway, and the limit is scaled to their bins.
+    Only the histogram's levels are quantised, the result is not. OpenCV's own would be: on 8 bits to 256 levels, and on
+    16 bits it spreads the histogram over 65536 bins, where the clip limit loses its meaning.
+
+    Source: Zuiderveld, Contrast limited adaptive histogram equalization, Graphics Gems IV, 1994.
     """
-    steps = (2**16 - 1) // (GREY_LEVELS - 1)
-    levels = np.rint(unit * np.float32(GREY_LEVELS - 1)).astype(np.uint16) * np.uint16(steps)
-    equaliser = cv2.createCLAHE(clipLimit=clip_limit * 2**16 / GREY_LEVELS, tileGridSize=(tiles, tiles))
-    return equaliser.apply(levels).astype(np.float32) / np.float32(2**16 - 1)
+    height, width = unit.shape
+    if tiles > min(height, width):
+        raise ValueError(f"`clahe_tiles` must not exceed a side of the frame, {height} × {width}. Received: {tiles}")
+    levels = np.rint(unit * np.float32(GREY_LEVELS - 1)).astype(np.intp)
+    tile_row, tile_column = (np.arange(side) * tiles // side for side in (height, width))
+    tile = tile_row[:, np.newaxis] * tiles + tile_column
+    counts = np.bincount((tile * GREY_LEVELS + levels).ravel(), minlength=tiles * tiles * GREY_LEVELS)
+    histograms = counts.reshape(-1, GREY_LEVELS) / np.bincount(tile.ravel())[:, np.newaxis]
+    clipped = np.minimum(histograms, clip_limit / GREY_LEVELS)
+    clipped += (1 - clipped.sum(axis=1, keepdims=True)) / GREY_LEVELS
+    curves = np.cumsum(clipped, axis=1).astype(np.float32).ravel()
+
+    def neighbours(side: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+        position = np.clip((np.arange(side) + 0.5) * tiles / side - 0.5, 0, tiles - 1)
+        before = np.floor(position).astype(np.intp)
+        return before, np.minimum(before + 1, tiles - 1), (position - before).astype(np.float32)
+
+    above, below, down = neighbours(height)
+    left, right, across = neighbours(width)
+
+    def read(row: npt.NDArray[np.intp], column: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+        return curves[(row[:, np.newaxis] * tiles + column) * GREY_LEVELS + levels]
+
+    top = read(above, left) * (1 - across) + read(above, right) * across
+    bottom = read(below, left) * (1 - across) + read(below, right) * across
+    return np.minimum(top + (bottom - top) * down[:, np.newaxis], 1)
 
 
 def _resize_image(image: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
