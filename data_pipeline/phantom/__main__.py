@@ -1,0 +1,67 @@
+"""Writes a simulated data set: `python -m data_pipeline.phantom OUT`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_pipeline.phantom.writer import PhantomOptions, write_phantom
+from data_pipeline.sample import View
+from shell.command import add_debug_option, run_command
+from shell.errors import UsageError
+
+EPILOG = """\
+The same options give the same files, whatever the number of workers. A simulated set that lies at OUT already is
+replaced once the new one is complete; any other folder with files in it is refused.
+
+example:
+  python -m data_pipeline.phantom /tmp/phantom --patients 20 --sequences
+  python train.py --model unet1 --data phantom:/tmp/phantom
+"""
+VIEW_NAMES = {view.camus_name: view for view in (View.A2C, View.A3C, View.A4C)}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    defaults = PhantomOptions()
+    parser = argparse.ArgumentParser(
+        prog="python -m data_pipeline.phantom",
+        description="Simulates hearts and their echocardiograms, with exact truth, in the CAMUS layout.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to make")
+    parser.add_argument("--patients", type=int, default=defaults.patients, metavar="N", help="(default %(default)s)")
+    parser.add_argument("--seed", type=int, default=defaults.seed, metavar="S", help="(default %(default)s)")
+    parser.add_argument(
+        "--views",
+        nargs="+",
+        choices=tuple(VIEW_NAMES),
+        default=[view.camus_name for view in defaults.views],
+        help="(default 2CH 4CH, as CAMUS has)",
+    )
+    parser.add_argument("--sequences", action="store_true", help="also write the half beat, ED → ES or ES → ED")
+    parser.add_argument(
+        "--off-centre-share",
+        type=float,
+        default=defaults.off_centre_share,
+        metavar="P",
+        help="share of views centred on the ventricle, the atrium cut off (default %(default)s)",
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    add_debug_option(parser)
+    arguments = parser.parse_args(argv)
+    if arguments.workers is not None and arguments.workers < 1:
+        raise UsageError(f"--workers must be at least 1. Received: {arguments.workers}")
+    options = PhantomOptions(
+        patients=arguments.patients,
+        seed=arguments.seed,
+        views=tuple(VIEW_NAMES[name] for name in VIEW_NAMES if name in arguments.views),
+        sequences=arguments.sequences,
+        off_centre_share=arguments.off_centre_share,
+    )
+    write_phantom(arguments.out, options, arguments.workers)
+    print(f"{arguments.out}: {options.patients} patients")
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)
