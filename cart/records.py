@@ -1,0 +1,171 @@
+"""Measures files one after the other and puts each result into plain values: a row of measurements.json."""
+
+import platform
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from cart.frames import Frame, read_frame
+from cart.measure import ImageMeasurement, MeasurementSpec, Predictor, measure_image
+from data_pipeline.sample import View
+from postprocessing.hinge_points import HingePoints
+from shell.command import describe
+from shell.errors import UserError
+
+Record = dict[str, Any]
+"""One row of measurements.json: strings, numbers, None, lists and dicts of those."""
+
+FAILED = "failed"
+"""Status of an input that could not be read or measured at all; its `error` says why."""
+
+LIBRARIES = {
+    "numpy": ("numpy",),
+    "cv2": ("opencv-python", "opencv-python-headless"),
+    "ai_edge_litert": ("ai-edge-litert",),
+    "tensorflow": ("tensorflow", "tensorflow-cpu"),
+    "keras": ("keras",),
+}
+"""Module → the packages that it may have come from."""
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of one input: its record, and unless it failed the frame and its measurement."""
+
+    record: Record
+    frame: Frame | None = None
+    measurement: ImageMeasurement | None = None
+
+
+def measure_files(
+    paths: Iterable[Path],
+    *,
+    predictor: Predictor,
+    spec: MeasurementSpec,
+    view: View | None = None,
+    spacing_mm: tuple[float, float] | None = None,
+    anterior_side: str | None = None,
+) -> Iterator[FileResult]:
+    """Measures each file in turn. One that fails gives a result that says so, and the next one is measured.
+
+    Args:
+        paths: image files.
+        predictor: the network.
+        spec: how it is measured.
+        view: overrides what the files' names say.
+        spacing_mm: overrides their headers.
+        anterior_side: overrides the orientation table.
+    """
+    for path in paths:
+        try:
+            frame = read_frame(path, view=view, spacing_mm=spacing_mm)
+            measurement = measure_image(
+                frame.image,
+                frame.spacing_mm,
+                frame.view,
+                frame.phase,
+                predictor=predictor,
+                spec=spec,
+                anterior_side=anterior_side,
+            )
+        except (UserError, OSError, ValueError) as error:
+            message = describe(error)
+            yield FileResult(
+                {
+                    "input": str(path),
+                    "status": FAILED,
+                    "error": message if str(path) in message else f"{path}: {message}",
+                }
+            )
+        else:
+            yield FileResult(measurement_record(frame, measurement), frame, measurement)
+
+
+def measurement_record(frame: Frame, measurement: ImageMeasurement) -> Record:
+    """One measured frame as plain JSON values. Points are (row, col) pixels, pixel centres, the image's own grid."""
+    found, calibrated = measurement.frame, measurement.calibrated
+    return {
+        "input": str(frame.path),
+        "view": frame.view.value if frame.view else None,
+        "phase": frame.phase.value if frame.phase else None,
+        "spacing_mm": list(frame.spacing_mm) if frame.spacing_mm else None,
+        "anterior_side": measurement.anterior_side,
+        "status": found.status,
+        "flags": list(found.flags),
+        "hinge_points_px": _points(found.hinge_points) if found.hinge_points else None,
+        "annulus_diameter": float(found.annulus_diameter) if found.annulus_diameter is not None else None,
+        "unit": found.unit,
+        "calibrated": {
+            "hinge_points_px": _points(calibrated.hinge_points),
+            "annulus_diameter": float(calibrated.annulus_diameter),
+        }
+        if calibrated
+        else None,
+    }
+
+
+def csv_row(record: Record) -> dict[str, str | float]:
+    """A record as one flat row of measurements.csv; what is absent is empty."""
+    spacing = record.get("spacing_mm") or ("", "")
+    row = {
+        "input": record["input"],
+        "view": record.get("view") or "",
+        "phase": record.get("phase") or "",
+        "spacing_row_mm": spacing[0],
+        "spacing_col_mm": spacing[1],
+        "anterior_side": record.get("anterior_side", ""),
+        "status": record["status"],
+        "flags": " ".join(record.get("flags", ())),
+        "unit": record.get("unit", ""),
+    }
+    for source, suffix in ((record, ""), (record.get("calibrated") or {}, "_calibrated")):
+        points = source.get("hinge_points_px") or {}
+        for name in ("amvl", "pmvl"):
+            row_px, col_px = points.get(name, ("", ""))
+            row |= {f"{name}_row_px{suffix}": row_px, f"{name}_col_px{suffix}": col_px}
+        diameter = source.get("annulus_diameter")
+        row[f"annulus_diameter{suffix}"] = "" if diameter is None else diameter
+    return row | {"error": record.get("error", "")}
+
+
+def summary_line(record: Record) -> str:
+    """A record in one line for people."""
+    if record["status"] == FAILED:
+        return f"failed: {record['error']}"
+    what = " ".join(record[key] for key in ("view", "phase") if record[key])
+    flags = f" ({', '.join(record['flags'])})" if record["flags"] else ""
+    return f"{record['input']}: {what + ' ' if what else ''}{diameter_text(record) or record['status']}{flags}"
+
+
+def diameter_text(record: Record) -> str | None:
+    """`31.4 mm (calibrated 30.9)`, or None without hinge points."""
+    if record["annulus_diameter"] is None:
+        return None
+    text = f"{record['annulus_diameter']:.1f} {record['unit']}"
+    calibrated = record["calibrated"]
+    return f"{text} (calibrated {calibrated['annulus_diameter']:.1f})" if calibrated else text
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of this program, of Python and of the libraries that this process has loaded and results depend on."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    versions = {project["name"]: project["version"], "python": platform.python_version()}
+    for module, packages in LIBRARIES.items():
+        if module in sys.modules:
+            versions |= {package: found for package in packages if (found := _version(package))}
+    return versions
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _points(points: HingePoints) -> dict[str, list[float]]:
+    return {"amvl": [float(v) for v in points.amvl], "pmvl": [float(v) for v in points.pmvl]}

@@ -1,0 +1,123 @@
+"""Measures the mitral annulus on images with a trained run or an exported bundle."""
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+
+from cart.frames import Frame, add_frame_arguments
+from cart.measure import ImageMeasurement, MeasurementSpec, Predictor
+from cart.records import FAILED, Record, csv_row, diameter_text, measure_files, software_versions, summary_line
+from reports.overlay import draw_overlay
+from shell.command import add_debug_option, run_command
+from shell.files import atomic_path, write_json
+from shell.progress import progress
+
+DEFAULT_OUT = Path("measurements")
+
+EPILOG = """examples:
+  python predict.py --run runs/unet1 patient0001_4CH_ED.nii.gz
+  python predict.py --bundle bundles/unet1/tflite-float32 frame.png --view A2C --spacing-mm 0.31 0.31 --out results
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes one overlay per input, measurements.json and measurements.csv; 1 if any input failed."""
+    parser = argparse.ArgumentParser(
+        description="Find the hinge points on echo frames and measure the mitral annulus between them.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--run", type=Path, metavar="DIR", help="run folder written by train.py")
+    source.add_argument("--bundle", type=Path, metavar="DIR", help="written by `python -m export`")
+    add_frame_arguments(parser)
+    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, metavar="DIR", help="default: %(default)s")
+    add_debug_option(parser)
+    arguments = parser.parse_args(argv)
+
+    model, predictor, spec = load_run_network(arguments.run) if arguments.run else load_bundle_network(arguments.bundle)
+    records: list[Record] = []
+    overlays: set[str] = set()
+    for result in measure_files(
+        progress(arguments.inputs, label="measure", unit="frames"),
+        predictor=predictor,
+        spec=spec,
+        view=arguments.view,
+        spacing_mm=arguments.spacing_mm,
+        anterior_side=arguments.anterior_side,
+    ):
+        record = {**result.record, "model": model, "software": software_versions()}
+        if result.frame and result.measurement:
+            name = overlay_name(result.frame.path, overlays)
+            overlays.add(name)
+            write_overlay(arguments.out / name, result.frame, result.measurement, diameter_text(record))
+            record["overlay"] = name
+        records.append(record)
+    failed = [record for record in records if record["status"] == FAILED]
+    if len(failed) < len(records):
+        write_json(arguments.out / "measurements.json", records)
+        write_csv(arguments.out / "measurements.csv", records)
+    for record in records:
+        print(summary_line(record), file=sys.stderr if record in failed else sys.stdout)
+    if len(failed) < len(records):
+        print(f"measurements and overlays: {arguments.out}")
+    return 1 if failed else 0
+
+
+def load_run_network(folder: Path) -> tuple[str, Predictor, MeasurementSpec]:
+    """Name, network and measurement of a run folder."""
+    from export.bundle import measurement_spec
+    from training.run_folder import load_run
+
+    run = load_run(folder)
+    return run.recipe.model, run.predict, measurement_spec(run)
+
+
+def load_bundle_network(folder: Path) -> tuple[str, Predictor, MeasurementSpec]:
+    """Name, network and measurement of a bundle; a TFLite bundle needs no TensorFlow."""
+    from export.bundle import load_predictor
+
+    bundle = load_predictor(folder)
+    return bundle.spec.model, bundle, bundle.spec.measurement
+
+
+def overlay_name(path: Path, taken: set[str]) -> str:
+    """`patient0001_4CH_ED_overlay.png`; a number is added where two inputs have one name."""
+    stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    name, number = f"{stem}_overlay.png", 2
+    while name in taken:
+        name, number = f"{stem}_{number}_overlay.png", number + 1
+    return name
+
+
+def write_overlay(path: Path, frame: Frame, measurement: ImageMeasurement, text: str | None) -> None:
+    """The frame with its contours, contact line, hinge points and diameter, as PNG."""
+    found = measurement.frame
+    picture = draw_overlay(
+        frame.image,
+        found.label_map,
+        contact_line=found.contact_line.points if found.contact_line else None,
+        hinge_points=found.hinge_points,
+        diameter_text=text,
+        spacing_mm=frame.spacing_mm,
+    )
+    content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_csv(path: Path, records: Sequence[Record]) -> None:
+    """The same records for a spreadsheet, one flat row each."""
+    rows = [csv_row(record) for record in records]
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    run_command(main)
