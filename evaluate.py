@@ -1,0 +1,244 @@
+"""Measures a trained run or an exported bundle on a data set: cases.csv, summary.json and report.html."""
+
+import argparse
+import dataclasses
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+from reports.report import write_report
+
+from cart.measure import MeasurementSpec, Predictor, anterior_side_of
+from data_pipeline.sample import Case
+from data_pipeline.spec import Dataset, open_dataset
+from data_pipeline.splits import Split, split_patients
+from evaluation.cases import (
+    CALIBRATED_IN_SAMPLE,
+    CaseRow,
+    calibrated_rows,
+    in_sample_calibration,
+    reference_measurement,
+    write_cases,
+)
+from evaluation.measure import MeasuredFrame, measured_frames, rows_of_patients
+from evaluation.predictions import load_prediction, save_prediction
+from evaluation.selection import shown_cases
+from evaluation.summary import summarise
+from postprocessing.calibration import Calibration
+from recipes.base import Recipe, from_dict, to_dict
+from reports.overlay import draw_overlay
+from shell.command import add_debug_option, run_command
+from shell.errors import UsageError, UserError
+from shell.files import atomic_folder, atomic_path, read_json, write_json
+
+EXAMPLES = """examples:
+  python evaluate.py --run runs/first                                   its own test patients
+  python evaluate.py --run runs/first --data camus:PATH --split all     other data, every patient
+  python evaluate.py --bundle bundles/first/tflite-float32 --data phantom --split test
+"""
+PARTS = ("train", "val", "test", "all")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is evaluated: a network, how its output is measured, and where it comes from."""
+
+    name: str
+    folder: Path
+    recipe: Recipe
+    predictor: Predictor
+    spec: MeasurementSpec
+    split: Split | None
+    data_spec: str | None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line of `evaluate.py`; see `--help`."""
+    parser = argparse.ArgumentParser(
+        prog="evaluate.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--run", metavar="DIR", type=Path, help="run folder of train.py")
+    what.add_argument("--bundle", metavar="DIR", type=Path, help="bundle of `python -m export`")
+    parser.add_argument("--data", metavar="SPEC", help="phantom, phantom:PATH or camus:PATH (default: the run's own)")
+    parser.add_argument("--split", choices=PARTS, help="patients to measure (default: test; all for other data)")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="default: DIR/evaluation/DATA-SPLIT")
+    parser.add_argument(
+        "--calibration", metavar="FILE", help="calibration.json to apply instead of the run's own, or none"
+    )
+    add_debug_option(parser)
+    arguments = parser.parse_args(argv)
+
+    source = load_run_source(arguments.run) if arguments.run else load_bundle_source(arguments.bundle)
+    if arguments.calibration is not None:
+        calibration = None if arguments.calibration == "none" else read_calibration(Path(arguments.calibration))
+        source = dataclasses.replace(source, spec=dataclasses.replace(source.spec, calibration=calibration))
+    data_spec = arguments.data or source.data_spec
+    if data_spec is None:
+        raise UsageError("a bundle carries no data; give --data SPEC")
+    dataset = open_dataset(data_spec)
+    is_own = data_spec == source.data_spec
+    part = arguments.split or ("test" if is_own else "all")
+    cases = choose_cases(dataset, part, source, is_own=is_own)
+    out = arguments.out or source.folder / "evaluation" / f"{dataset.name}-{part}"
+    if out.exists() and not (out / "summary.json").is_file():
+        raise UserError(f"{out}: exists and is no evaluation, so it is not replaced; give another --out")
+    with atomic_folder(out) as folder:
+        report = evaluate(source, dataset, cases, part, folder)
+    print(f"{headline(read_json(out / 'summary.json'))}\nreport: {out / report.name}")
+    return 0
+
+
+def load_run_source(folder: Path) -> Source:
+    """A run folder as `Source`."""
+    from export.bundle import measurement_spec
+    from training.run_folder import load_run
+
+    run = load_run(folder)
+    return Source(run.recipe.model, folder, run.recipe, run.predict, measurement_spec(run), run.split, run.data_spec)
+
+
+def load_bundle_source(folder: Path) -> Source:
+    """A bundle as `Source`; the patients of a split follow from its recipe's shares and seed."""
+    from export.bundle import load_predictor
+
+    bundle = load_predictor(folder)
+    recipe = from_dict(dict(bundle.spec.recipe), source=str(folder / "bundle.json"))
+    name = f"{bundle.spec.model} ({bundle.spec.format})"
+    return Source(name, folder, recipe, bundle, bundle.spec.measurement, None, None)
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Reads a calibration.json.
+
+    Raises:
+        UserError: missing, or not a calibration.
+    """
+    try:
+        return Calibration.from_dict(read_json(path))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a calibration ({error}); give the calibration.json of a run, or none") from error
+
+
+def choose_cases(dataset: Dataset, part: str, source: Source, *, is_own: bool) -> list[Case]:
+    """The labelled cases of a part of the data set, a patient's frames together.
+
+    On its own data a run has its own split. On other data (and for a bundle, which carries no patients) the split is
+    the seeded one of the recipe, which is the same one for the same data set, shares and seed.
+    """
+    if part == "all":
+        patients: Sequence[str] = sorted({case.patient_id for case in dataset.cases})
+    elif is_own and source.split is not None:
+        patients = source.split.of(part)
+    else:
+        recipe = source.recipe
+        labelled = [case for case in dataset.cases if case.label_path is not None]
+        patients = split_patients(
+            labelled, train_share=recipe.train_share, val_share=recipe.val_share, seed=recipe.seed, fold=None
+        ).of(part)
+    return sorted(dataset.labelled(patients), key=lambda case: (case.patient_id, case.case_id))
+
+
+def evaluate(source: Source, dataset: Dataset, cases: Sequence[Case], part: str, folder: Path) -> Path:
+    """Measures the cases and writes everything about them into `folder`; returns the report's path there."""
+    predictions = folder / "predictions"
+
+    def keep(frame: MeasuredFrame) -> None:
+        save_prediction(predictions / f"{frame.sample.case_id}.npz", frame.measurement.frame)
+
+    frames = measured_frames(cases, dataset.load, predictor=source.predictor, spec=source.spec)
+    rows = rows_of_patients(frames, on_frame=keep)
+    in_sample = in_sample_calibration(rows)
+    rows += calibrated_rows(rows, in_sample, suffix=CALIBRATED_IN_SAMPLE)
+    write_cases(folder / "cases.csv", rows)
+    write_json(folder / "summary.json", summarise(rows, data=dataset.spec, split=part))
+    for name, calibration in (("calibration.json", source.spec.calibration), ("calibration_in_sample.json", in_sample)):
+        if calibration is not None:
+            write_json(folder / name, calibration.to_dict())
+    write_json(folder / "recipe.json", to_dict(source.recipe))
+    for name in ("history.csv", "environment.json"):
+        if (source.folder / name).is_file():
+            shutil.copyfile(source.folder / name, folder / name)
+    write_json(
+        folder / "run.json",
+        {
+            "command": shlex.join(["python", "evaluate.py", *sys.argv[1:]]),
+            "model": source.name,
+            "data": dataset.spec,
+            "data_digest": dataset.digest(),
+            "trained_on": source.data_spec,
+            "split": part,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "n_cases": len(cases),
+        },
+    )
+    draw_samples(folder, rows, cases, dataset, source.spec)
+    return write_report(folder)
+
+
+def draw_samples(
+    folder: Path, rows: Sequence[CaseRow], cases: Sequence[Case], dataset: Dataset, spec: MeasurementSpec
+) -> None:
+    """Draws the best, median, worst and failed cases into `folder/overlays` and lists them in overlays.json."""
+    by_id = {case.case_id: case for case in cases}
+    diameters = {row.case: row for row in rows if row.metric == "annulus_diameter_predicted"}
+    entries: list[dict[str, Any]] = []
+    for item in shown_cases(rows):
+        sample = dataset.load(by_id[item.case])
+        prediction = load_prediction(folder / "predictions" / f"{item.case}.npz")
+        reference = reference_measurement(sample, anterior_side_of(sample.view, spec))
+        diameter = diameters[item.case]
+        picture = draw_overlay(
+            sample.image,
+            prediction.label_map,
+            reference=sample.labels,
+            contact_line=prediction.contact_line,
+            hinge_points=prediction.hinge_points,
+            reference_hinge_points=reference.hinge_points if reference else None,
+            diameter_text=None if diameter.value is None else f"{diameter.value:.1f} {diameter.unit}",
+            spacing_mm=sample.spacing_mm,
+        )
+        path = folder / "overlays" / f"{item.case}.png"
+        with atomic_path(path) as temporary:
+            cv2.imwrite(str(temporary), picture[:, :, ::-1])
+        entries.append(
+            {
+                "case": item.case,
+                "file": path.name,
+                "kind": item.kind,
+                "caption": item.caption,
+                "hinge_error_mm": item.hinge_error if item.unit == "mm" else None,
+            }
+        )
+    write_json(folder / "overlays" / "overlays.json", entries)
+
+
+def headline(summary: dict[str, Any]) -> str:
+    """What was measured, in a line or two."""
+    lines = [f"{summary['n_cases']} frames of {summary['data']} ({summary['split']})"]
+    dices = [
+        f"{name} {metrics['dice']['mean']:.3f}"
+        for name, metrics in summary["metrics"].items()
+        if metrics["dice"]["mean"] is not None
+    ]
+    if dices:
+        lines.append("Dice " + ", ".join(dices))
+    for unit in ("mm", "px"):
+        distance = summary["hinge"]["all"].get(f"distance_{unit}")
+        annulus = summary["annulus"]["all"].get(f"diameter_{unit}")
+        if distance and distance["before"]["median"] is not None:
+            lines.append(f"hinge points: median error {distance['before']['median']:.2f} {unit}")
+        if annulus and annulus["before"]["mae"] is not None:
+            lines.append(f"annulus diameter: mean absolute error {annulus['before']['mae']:.2f} {unit}")
+    lines.append(f"frames without hinge errors: {len(summary['failures'])}")
+    return "; ".join(lines)
+
+
+if __name__ == "__main__":
+    run_command(main)
