@@ -96,7 +96,11 @@ def build_cache(
             shutil.rmtree(abandoned, ignore_errors=True)
         cache = _open(entry, key, structures, preprocessing)
         if cache is None:
-            _write(entry, key, cases, load, preprocessing, structures)
+            try:
+                _write(entry, key, cases, load, preprocessing, structures)
+            except OSError as error:
+                error.filename = error.filename or str(entry)  # a failed write does not know its file
+                raise
             cache = _open(entry, key, structures, preprocessing)
     if cache is None:
         raise UserError(f"{entry}: what was written cannot be read back; check the disk or choose another cache folder")
