@@ -46,8 +46,7 @@ def find_hinge_points(line: ContactLine, anterior_side: str) -> HingePoints:
     extreme columns. On level lines both agree; on a steep one a bulge of the line may reach further to the side than
     its end does, but not further along the principal axis.
     """
-    if anterior_side not in ("left", "right"):
-        raise ValueError(f"`anterior_side` must be left or right. Received: {anterior_side!r}")
+    check_anterior_side(anterior_side)
     points = line.points
     steps = np.diff(points, axis=0)
     weights = np.hypot(steps[:, 0], steps[:, 1])
@@ -62,3 +61,13 @@ def find_hinge_points(line: ContactLine, anterior_side: str) -> HingePoints:
     order = np.lexsort((extremes[:, 0], extremes[:, 1] if anterior_side == "left" else -extremes[:, 1]))
     amvl, posterior = extremes[order]
     return HingePoints((float(amvl[0]), float(amvl[1])), (float(posterior[0]), float(posterior[1])))
+
+
+def check_anterior_side(anterior_side: str) -> None:
+    """Refuses what is no side.
+
+    Raises:
+        ValueError: `anterior_side` is neither `left` nor `right`.
+    """
+    if anterior_side not in ("left", "right"):
+        raise ValueError(f"`anterior_side` must be left or right. Received: {anterior_side!r}")

@@ -1,10 +1,9 @@
-"""One frame from probabilities (or a reference mask) to hinge points and annulus diameter. A pure function."""
+"""One frame from probabilities, or from a reference mask, to hinge points and annulus diameter."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -12,21 +11,20 @@ from postprocessing.annulus import annulus_diameter_mm, annulus_diameter_px, che
 from postprocessing.cleanup import label_map_of, largest_components
 from postprocessing.codes import LA, LV
 from postprocessing.contact_line import ContactLine, ContactLineNotFound, pixel_contact_line, subpixel_contact_line
-from postprocessing.hinge_points import HingePoints, find_hinge_points
+from postprocessing.hinge_points import HingePoints, check_anterior_side, find_hinge_points
+from postprocessing.sector import is_cut, sector_edge
 
-Status = Literal["ok", "no_contact_line"]
-
-FLAGS = {
+FLAGS: Mapping[str, str] = {
     "lv_missing": "no pixel is LV",
     "la_missing": "no pixel is LA",
+    "fragments_removed": "LV or LA pixels away from the largest component were left out",
+    "pixel_line_used": "the probabilities have no sub-pixel contact line, so the label map's was taken",
     "several_contact_segments": "the contact line is broken, or LV and LA touch in several places",
     "one_pixel_contact": "LV and LA touch at one pixel only",
-    "la_cut_by_sector": "LA reaches the edge of the image or of the ultrasound sector",
     "lv_cut_by_sector": "LV reaches the edge of the image or of the ultrasound sector",
-    "fragments_removed": "pixels of LV or LA away from the largest component were left out",
-    "pixel_line_used": "the probabilities have no sub-pixel contact line, so the label map's was taken",
+    "la_cut_by_sector": "LA reaches the edge of the image or of the ultrasound sector",
 }
-"""Every flag that a measurement can carry, and what it says."""
+"""What a measurement may carry as flags: it stands, but look at it. Flag → what it says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +33,7 @@ class FrameMeasurement:
 
     Attributes:
         label_map: (H, W) uint8 structure codes, native grid.
-        contact_line: None where there is none.
+        contact_line: None where LV and LA do not touch.
         hinge_points: None where there is no contact line.
         annulus_diameter: in `unit`; None where there is no contact line.
         unit: `mm`, or `px` where the pixel pitch is unknown.
@@ -48,7 +46,7 @@ class FrameMeasurement:
     hinge_points: HingePoints | None
     annulus_diameter: float | None
     unit: Literal["mm", "px"]
-    status: Status
+    status: Literal["ok", "no_contact_line"]
     flags: tuple[str, ...]
 
 
@@ -68,13 +66,14 @@ def measure_frame(
         probabilities: (H, W, C) on the image's own grid.
         structures: the structure code of each channel.
         spacing_mm: (row, col) pixel pitch, or None where unknown: then the diameter is in px.
-        anterior_side: `left` or `right`: where the anterior leaflet hangs.
+        anterior_side: `left` or `right`: where in the image the anterior leaflet hangs.
         method: `subpixel` (on the probabilities) or `pixel` (the paper's, on the label map).
         largest_component: keep only the largest component of each structure.
-        image: (H, W) the frame's intensities, to tell where the ultrasound sector ends.
+        image: (H, W) the frame's intensities, which tell where the ultrasound sector ends; without them only the
+            image's own edge cuts.
 
     Returns:
-        The measurement; a frame without contact line has status `no_contact_line`, it is no error.
+        The measurement. A frame without a contact line is no error: its status is `no_contact_line`.
 
     Raises:
         ValueError: wrong shapes, probabilities that are not finite, a bad spacing, an unknown side or method.
@@ -83,36 +82,34 @@ def measure_frame(
     """
     if probabilities.ndim != 3 or probabilities.shape[2] != len(structures):
         raise ValueError(
-            f"`probabilities` must be (H, W, {len(structures)}), one channel for each of `structures`. "
+            f"`probabilities` must be (H, W, {len(structures)}), a channel for each of `structures`. "
             f"Received shape: {probabilities.shape}"
         )
     if method not in ("subpixel", "pixel"):
         raise ValueError(f"`method` must be subpixel or pixel. Received: {method!r}")
-    if not np.isfinite(probabilities).all():
-        raise ValueError("`probabilities` must be finite. Received: NaN or infinity")
     planes = np.ascontiguousarray(np.moveaxis(probabilities, -1, 0))
-    raw_map = label_map_of(planes, structures)
-    label_map = largest_components(raw_map, structures) if largest_component else raw_map
-    flags: list[str] = []
-    if label_map is not raw_map and np.any((label_map != raw_map) & ((raw_map == LV) | (raw_map == LA))):
-        flags.append("fragments_removed")
-    line: ContactLine | None = None
+    if not np.isfinite(planes).all():
+        raise ValueError("`probabilities` must be finite. Received: NaN or infinity among them")
+    likeliest = label_map_of(planes, structures)
+    label_map = largest_components(likeliest, structures) if largest_component else likeliest
+    lv_mask, la_mask = label_map == LV, label_map == LA
+    flags: set[str] = set()
+    if label_map is not likeliest and (((likeliest == LV) & ~lv_mask).any() or ((likeliest == LA) & ~la_mask).any()):
+        flags.add("fragments_removed")
+    line = None
     if method == "subpixel" and LV in structures and LA in structures:
+        channels = list(structures)
         try:
             line = subpixel_contact_line(
-                np.moveaxis(planes, 0, -1),
-                list(structures).index(LV),
-                list(structures).index(LA),
-                lv_mask=label_map == LV,
-                la_mask=label_map == LA,
+                np.moveaxis(planes, 0, -1), channels.index(LV), channels.index(LA), (lv_mask, la_mask)
             )
         except ContactLineNotFound:
-            line = None
-    if line is None:
+            line = _pixel_line(label_map)
+            if line is not None:
+                flags.add("pixel_line_used")
+    elif method == "pixel":
         line = _pixel_line(label_map)
-        if line is not None and method == "subpixel":
-            flags.append("pixel_line_used")
-    return _measurement(label_map, line, flags, spacing_mm, anterior_side, image)
+    return _measurement(label_map, lv_mask, la_mask, line, flags, spacing_mm, anterior_side, image)
 
 
 def measure_labels(
@@ -122,25 +119,24 @@ def measure_labels(
     anterior_side: str,
     image: npt.NDArray[np.floating] | None = None,
 ) -> FrameMeasurement:
-    """Hinge points and annulus diameter of a mask, as the references are measured.
+    """Hinge points and annulus diameter of a mask: how references are measured.
 
     Args:
         label_map: (H, W) uint8 structure codes.
         spacing_mm: (row, col) pixel pitch, or None where unknown: then the diameter is in px.
-        anterior_side: `left` or `right`: where the anterior leaflet hangs.
-        image: (H, W) the frame's intensities, to tell where the ultrasound sector ends.
+        anterior_side: `left` or `right`: where in the image the anterior leaflet hangs.
+        image: (H, W) the frame's intensities, as for `measure_frame`.
 
     Returns:
-        The measurement by the pixel contact line; nothing is cleaned, a reference is taken as it is.
+        The measurement by the pixel contact line. Nothing is cleaned: a reference is taken as it is.
 
     Raises:
         ValueError: wrong shape, a bad spacing or an unknown side.
 
     Source: hinge_points paper §3.3. Deviation: none.
     """
-    if label_map.ndim != 2:
-        raise ValueError(f"`label_map` must be (H, W). Received shape: {label_map.shape}")
-    return _measurement(label_map, _pixel_line(label_map), [], spacing_mm, anterior_side, image)
+    line = _pixel_line(label_map)
+    return _measurement(label_map, label_map == LV, label_map == LA, line, set(), spacing_mm, anterior_side, image)
 
 
 def _pixel_line(label_map: npt.NDArray[np.uint8]) -> ContactLine | None:
@@ -152,31 +148,32 @@ def _pixel_line(label_map: npt.NDArray[np.uint8]) -> ContactLine | None:
 
 def _measurement(
     label_map: npt.NDArray[np.uint8],
+    lv_mask: npt.NDArray[np.bool_],
+    la_mask: npt.NDArray[np.bool_],
     line: ContactLine | None,
-    flags: list[str],
+    flags: set[str],
     spacing_mm: tuple[float, float] | None,
     anterior_side: str,
     image: npt.NDArray[np.floating] | None,
 ) -> FrameMeasurement:
-    if anterior_side not in ("left", "right"):
-        raise ValueError(f"`anterior_side` must be left or right. Received: {anterior_side!r}")
+    check_anterior_side(anterior_side)
     if spacing_mm is not None:
         check_spacing(spacing_mm)
     if image is not None and image.shape != label_map.shape:
-        raise ValueError(f"`image` must have the label map's shape {label_map.shape}. Received: {image.shape}")
-    for structure, name in ((LV, "lv"), (LA, "la")):
-        mask = label_map == structure
+        raise ValueError(f"`image` must be {label_map.shape}, as the label map. Received shape: {image.shape}")
+    edge = None if image is None else sector_edge(image)
+    for name, mask in (("lv", lv_mask), ("la", la_mask)):
         if not mask.any():
-            flags.append(f"{name}_missing")
-        elif _is_cut(mask, image):
-            flags.append(f"{name}_cut_by_sector")
-    if line is not None and line.segments > 1:
-        flags.append("several_contact_segments")
-    if line is not None and line.one_pixel:
-        flags.append("one_pixel_contact")
-    points = None if line is None else find_hinge_points(line, anterior_side)
-    diameter = None
-    if points is not None:
+            flags.add(f"{name}_missing")
+        elif is_cut(mask, edge):
+            flags.add(f"{name}_cut_by_sector")
+    points = diameter = None
+    if line is not None:
+        if line.segments > 1:
+            flags.add("several_contact_segments")
+        if line.one_pixel:
+            flags.add("one_pixel_contact")
+        points = find_hinge_points(line, anterior_side)
         diameter = annulus_diameter_px(points) if spacing_mm is None else annulus_diameter_mm(points, spacing_mm)
     return FrameMeasurement(
         label_map=label_map,
@@ -187,16 +184,3 @@ def _measurement(
         status="no_contact_line" if line is None else "ok",
         flags=tuple(flag for flag in FLAGS if flag in flags),
     )
-
-
-def _is_cut(mask: npt.NDArray[np.bool_], image: npt.NDArray[np.floating] | None) -> bool:
-    if mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any():
-        return True
-    if image is None:
-        return False
-    bright = (image > image.min()).astype(np.uint8)
-    outline = cv2.convexHull(cv2.findNonZero(bright)) if bright.any() else None
-    if outline is None:
-        return False
-    sector = cv2.fillConvexPoly(np.zeros(mask.shape, dtype=np.uint8), outline, 1)
-    return bool((mask & (cv2.erode(sector, np.ones((5, 5), dtype=np.uint8)) == 0)).any())

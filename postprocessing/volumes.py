@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
@@ -123,14 +124,8 @@ def disc_diameters_mm(view: ApicalView) -> tuple[npt.NDArray[np.float64], float]
     shifts = np.arange(-reach, reach, step)
     heights = (np.arange(DISCS) + 0.5) / DISCS * length
     samples = (base + heights[:, None, None] * along + shifts[None, :, None] * across) / pitch
-    values = cv2.remap(
-        mask,
-        samples[..., 1].astype(np.float32),
-        samples[..., 0].astype(np.float32),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=0,
-    )
+    rows, cols = np.moveaxis(samples.astype(np.float32), -1, 0)
+    values = cast("npt.NDArray[np.float32]", cv2.remap(mask, cols, rows, cv2.INTER_LINEAR))  # 0 outside the frame
     return values.sum(axis=1, dtype=np.float64) * step, length
 
 
