@@ -1,0 +1,281 @@
+"""One frame with its measurement drawn on it, for people to judge: contours, contact line, hinge points, diameter."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
+
+from data_pipeline.sample import Point, Structure
+from postprocessing.hinge_points import HingePoints
+from reports.style import SCREEN_CONTACT, SCREEN_DIAMETER, SCREEN_GROUND, SCREEN_STRUCTURES, SCREEN_TEXT, Colour
+
+Picture = npt.NDArray[np.uint8]
+"""(rows, cols, 3), red-green-blue."""
+
+LONGER_SIDE_PX = 960  # of the drawn frame; a phone shows it at about half of that, text then still reads
+TEXT_PX = 27
+DASH_PX, GAP_PX = 9.0, 8.0
+WHITEST_PERCENTILE = 99.8
+BLACK: Colour = (0, 0, 0)
+
+
+def draw_overlay(
+    image: npt.NDArray[Any],
+    prediction: npt.NDArray[np.uint8],
+    *,
+    reference: npt.NDArray[np.uint8] | None = None,
+    contact_line: npt.NDArray[np.float64] | None = None,
+    hinge_points: HingePoints | None = None,
+    reference_hinge_points: HingePoints | None = None,
+    diameter_text: str | None = None,
+    spacing_mm: tuple[float, float] | None = None,
+) -> Picture:
+    """The frame in grey with predicted contours (solid), reference contours (dashed) and the hinge points on it.
+
+    The frame is enlarged so that its longer side is at least 960 pixels, its pixels made square where the spacing is
+    known, its brightness stretched from the minimum to the 99.8th percentile. A legend stands below it.
+
+    Args:
+        image: (H, W) grey levels of any range; what is not finite is drawn black.
+        prediction: (H, W) `Structure` codes.
+        reference: (H, W) `Structure` codes, or None.
+        contact_line: (N, 2) points (row, col) in order along the line, or None.
+        hinge_points: predicted aMVL and pMVL, or None; without them the legend says that there are none.
+        reference_hinge_points: reference aMVL and pMVL, or None.
+        diameter_text: written beside the diameter, e.g. `31.4 mm`; needs `hinge_points`.
+        spacing_mm: (row, col) pixel pitch in mm; None draws the pixels square.
+
+    Returns:
+        (rows, cols, 3) uint8, red-green-blue.
+
+    Raises:
+        ValueError: the arrays are not two-dimensional or differ in shape.
+    """
+    _check_shapes(image, prediction, reference)
+    canvas = _Canvas(image.shape[0], image.shape[1], spacing_mm)
+    canvas.show(image)
+    legend: list[_LegendEntry] = []
+
+    present = [s for s in Structure if s.name in SCREEN_STRUCTURES and np.any(prediction == s)]
+    # The LV goes last: where two structures meet, its border is the one that matters here.
+    for structure in sorted(present, key=lambda s: s is Structure.LV):
+        canvas.outline(prediction == structure, SCREEN_STRUCTURES[structure.name], dashed=False)
+    legend += [_line_entry(s.name, SCREEN_STRUCTURES[s.name], dashed=False) for s in present]
+    if reference is not None:
+        for structure in Structure:
+            if structure.name in SCREEN_STRUCTURES and np.any(reference == structure):
+                canvas.outline(reference == structure, SCREEN_STRUCTURES[structure.name], dashed=True)
+        legend.append(_line_entry("reference", SCREEN_TEXT, dashed=True))
+
+    if contact_line is not None and len(contact_line) > 1:
+        canvas.polyline([(float(r), float(c)) for r, c in contact_line], SCREEN_CONTACT, thickness=2)
+        legend.append(_line_entry("contact line", SCREEN_CONTACT, dashed=False))
+    if reference_hinge_points is not None:
+        canvas.dashed_line(reference_hinge_points.amvl, reference_hinge_points.pmvl, SCREEN_TEXT)
+    if hinge_points is not None:
+        canvas.polyline([hinge_points.amvl, hinge_points.pmvl], SCREEN_DIAMETER, thickness=2)
+        legend.append(_line_entry("diameter", SCREEN_DIAMETER, dashed=False))
+    if reference_hinge_points is not None:
+        for point in (reference_hinge_points.amvl, reference_hinge_points.pmvl):
+            canvas.cross(point, SCREEN_TEXT)
+    if hinge_points is not None:
+        canvas.disc(hinge_points.amvl, SCREEN_DIAMETER)
+        canvas.disc(hinge_points.pmvl, SCREEN_DIAMETER)
+        legend.append(_LegendEntry("hinge points", _legend_disc))
+        canvas.text_beyond("aMVL", hinge_points.amvl, away_from=hinge_points.pmvl)
+        canvas.text_beyond("pMVL", hinge_points.pmvl, away_from=hinge_points.amvl)
+        if diameter_text:
+            canvas.text_below(diameter_text, hinge_points.amvl, hinge_points.pmvl, SCREEN_DIAMETER)
+    else:
+        legend.append(_LegendEntry("no hinge points: LV and LA do not touch", None))
+    if reference_hinge_points is not None:
+        legend.append(_LegendEntry("reference hinge points", _legend_cross))
+    return canvas.finished(legend)
+
+
+def _check_shapes(
+    image: npt.NDArray[Any], prediction: npt.NDArray[np.uint8], reference: npt.NDArray[np.uint8] | None
+) -> None:
+    if image.ndim != 2 or image.size == 0:
+        raise ValueError(f"`image` must be a non-empty (H, W) array. Received: shape {image.shape}")
+    for name, labels in (("prediction", prediction), ("reference", reference)):
+        if labels is not None and labels.shape != image.shape:
+            raise ValueError(f"`{name}` must have the image's shape {image.shape}. Received: {labels.shape}")
+
+
+class _LegendEntry:
+    def __init__(self, text: str, symbol: Callable[["_Canvas", Picture, tuple[int, int]], None] | None) -> None:
+        self.text = text
+        self.symbol = symbol
+
+
+class _Canvas:
+    """The enlarged frame. Points come in native (row, col), pixel centres at integers; sizes scale with the frame."""
+
+    def __init__(self, height: int, width: int, spacing_mm: tuple[float, float] | None) -> None:
+        pitch_row, pitch_col = spacing_mm or (1.0, 1.0)
+        finest = min(pitch_row, pitch_col)
+        rows, cols = height * pitch_row / finest, width * pitch_col / finest
+        zoom = max(1.0, LONGER_SIDE_PX / max(rows, cols))
+        self.rows, self.cols = max(1, round(rows * zoom)), max(1, round(cols * zoom))
+        self.scale = (self.rows / height, self.cols / width)
+        self.unit = max(self.rows, self.cols) / LONGER_SIDE_PX
+        self.font = cv2.FontFace("sans")
+        self.pixels: Picture = np.zeros((self.rows, self.cols, 3), np.uint8)
+
+    def show(self, image: npt.NDArray[Any]) -> None:
+        grey = np.nan_to_num(image.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        low, high = float(grey.min()), float(np.percentile(grey, WHITEST_PERCENTILE))
+        if high <= low:
+            high = max(float(grey.max()), low + 1.0)
+        grey = np.clip((grey - low) / (high - low), 0.0, 1.0)
+        larger = cv2.resize(grey, (self.cols, self.rows), interpolation=cv2.INTER_CUBIC)
+        levels = np.clip(larger * 255.0 + 0.5, 0, 255).astype(np.uint8)
+        self.pixels = np.repeat(levels[:, :, np.newaxis], 3, axis=2)
+
+    def place(self, point: Point) -> tuple[float, float]:
+        """Native (row, col) → drawn (x, y), pixel centres at integers on both grids."""
+        return (point[1] + 0.5) * self.scale[1] - 0.5, (point[0] + 0.5) * self.scale[0] - 0.5
+
+    def size(self, pixels: float) -> int:
+        return max(1, round(pixels * self.unit))
+
+    def outline(self, mask: npt.NDArray[np.bool_], colour: Colour, *, dashed: bool) -> None:
+        larger = cv2.resize(mask.astype(np.float32), (self.cols, self.rows), interpolation=cv2.INTER_LINEAR)
+        # A third of a native pixel rounds the staircase off and still leaves a structure one pixel wide.
+        smooth = cv2.GaussianBlur(larger, (0, 0), sigmaX=self.scale[1] / 3, sigmaY=self.scale[0] / 3)
+        contours, _ = cv2.findContours((smooth >= 0.5).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        for contour in contours:
+            points = gaussian_filter1d(contour[:, 0, :].astype(np.float64), self.size(2.5), axis=0, mode="wrap")
+            closed = np.concatenate([points, points[:1]])
+            if dashed:
+                pale = tuple((c + 255) // 2 for c in colour)
+                self._stroke(_dashes(closed, DASH_PX * self.unit, GAP_PX * self.unit), pale, thickness=2, rim=False)
+            else:
+                self._stroke([closed], colour, thickness=2.4)
+
+    def polyline(self, points: Sequence[Point], colour: Colour, thickness: float) -> None:
+        self._stroke([np.array([self.place(p) for p in points])], colour, thickness)
+
+    def dashed_line(self, start: Point, end: Point, colour: Colour) -> None:
+        (x0, y0), (x1, y1) = self.place(start), self.place(end)
+        steps = max(2, int(np.hypot(x1 - x0, y1 - y0)))
+        line = np.stack([np.linspace(x0, x1, steps), np.linspace(y0, y1, steps)], axis=1)
+        self._stroke(_dashes(line, DASH_PX * self.unit, GAP_PX * self.unit), colour, thickness=2, rim=False)
+
+    def disc(self, point: Point, colour: Colour) -> None:
+        x, y = (round(v) for v in self.place(point))
+        _disc(self.pixels, (x, y), self.size(7), colour)
+
+    def cross(self, point: Point, colour: Colour) -> None:
+        x, y = (round(v) for v in self.place(point))
+        _cross(self.pixels, (x, y), self.size(9), colour, self.size(2))
+
+    def text_beyond(self, text: str, point: Point, away_from: Point) -> None:
+        """Text beside a hinge point, on the side away from the other one, so that it hides neither."""
+        (x, y), (other_x, _) = self.place(point), self.place(away_from)
+        width = self._text_width(text)
+        left = x + self.size(18) if x >= other_x else x - self.size(18) - width
+        self._text(text, left, y + self.size(0.9 * TEXT_PX), SCREEN_TEXT)
+
+    def text_below(self, text: str, start: Point, end: Point, colour: Colour) -> None:
+        (x0, y0), (x1, y1) = self.place(start), self.place(end)
+        left = (x0 + x1 - self._text_width(text)) / 2
+        self._text(text, left, max(y0, y1, (y0 + y1) / 2) + self.size(TEXT_PX + 14), colour)
+
+    def finished(self, legend: Sequence[_LegendEntry]) -> Picture:
+        """The frame with the legend in a strip below it, entries flowing into as many rows as they need."""
+        symbol, gap, row_height = self.size(40), self.size(22), self.size(TEXT_PX + 14)
+        places: list[tuple[int, int]] = []
+        x, row = gap, 0
+        for entry in legend:
+            width = self._text_width(entry.text) + (symbol if entry.symbol else 0) + gap
+            if x > gap and x + width > self.cols:
+                x, row = gap, row + 1
+            places.append((x, row))
+            x += width
+        strip = np.empty(((row + 1) * row_height + self.size(8), self.cols, 3), np.uint8)
+        strip[:] = SCREEN_GROUND
+        for entry, (left, at_row) in zip(legend, places, strict=True):
+            middle = self.size(4) + at_row * row_height + row_height // 2
+            if entry.symbol:
+                entry.symbol(self, strip, (left, middle))
+                left += symbol
+            base = middle + round(0.35 * self.size(TEXT_PX))
+            self._write(strip, entry.text, (left, base), SCREEN_TEXT, 420)
+        return np.concatenate([self.pixels, strip])
+
+    def _stroke(
+        self, lines: Sequence[npt.NDArray[np.float64]], colour: Colour, thickness: float, *, rim: bool = True
+    ) -> None:
+        """Anti-aliased lines at 1/16 pixel; the dark rim keeps them visible on bright tissue."""
+        shift = 4
+        fixed = [np.round(line * (1 << shift)).astype(np.int32)[:, np.newaxis, :] for line in lines if len(line) > 1]
+        if not fixed:
+            return
+        width = self.size(thickness)
+        if rim:
+            cv2.polylines(self.pixels, fixed, False, BLACK, width + self.size(2), cv2.LINE_AA, shift)
+        cv2.polylines(self.pixels, fixed, False, colour, width, cv2.LINE_AA, shift)
+
+    def _text_width(self, text: str) -> int:
+        size = self.size(TEXT_PX)
+        return int(cv2.getTextSize((1 << 14, 1 << 14), text, (0, 0), self.font, size, 500)[2])
+
+    def _text(self, text: str, left: float, base: float, colour: Colour) -> None:
+        size, margin = self.size(TEXT_PX), self.size(4)
+        x = round(min(max(left, margin), max(margin, self.cols - self._text_width(text) - margin)))
+        y = round(min(max(base, size), self.rows - self.size(8)))
+        rim = self.size(1.5)
+        for dx in (-rim, 0, rim):
+            for dy in (-rim, 0, rim):
+                self._write(self.pixels, text, (x + dx, y + dy), BLACK, 500)
+        self._write(self.pixels, text, (x, y), colour, 500)
+
+    def _write(self, target: Picture, text: str, at: tuple[int, int], colour: Colour, weight: int) -> None:
+        cv2.putText(target, text, at, colour, self.font, self.size(TEXT_PX), weight)
+
+
+def _dashes(line: npt.NDArray[np.float64], dash: float, gap: float) -> list[npt.NDArray[np.float64]]:
+    """The dashes of a densely sampled line of (x, y) points."""
+    steps = np.hypot(*np.diff(line, axis=0).T)
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    period = np.floor(along / (dash + gap)).astype(int)
+    drawn = along % (dash + gap) < dash
+    pieces = [line[drawn & (period == k)] for k in range(int(period[-1]) + 1)]
+    return [piece for piece in pieces if len(piece) > 1]
+
+
+def _line_entry(text: str, colour: Colour, *, dashed: bool) -> _LegendEntry:
+    def symbol(canvas: _Canvas, strip: Picture, at: tuple[int, int]) -> None:
+        (x, y), end = at, at[0] + canvas.size(30)
+        if not dashed:
+            cv2.line(strip, (x, y), (end, y), colour, canvas.size(3), cv2.LINE_AA)
+            return
+        for left in range(x, end, canvas.size(12)):
+            cv2.line(strip, (left, y), (min(left + canvas.size(6), end), y), colour, canvas.size(2), cv2.LINE_AA)
+
+    return _LegendEntry(text, symbol)
+
+
+def _legend_disc(canvas: _Canvas, strip: Picture, at: tuple[int, int]) -> None:
+    _disc(strip, (at[0] + canvas.size(15), at[1]), canvas.size(7), SCREEN_DIAMETER)
+
+
+def _legend_cross(canvas: _Canvas, strip: Picture, at: tuple[int, int]) -> None:
+    _cross(strip, (at[0] + canvas.size(15), at[1]), canvas.size(9), SCREEN_TEXT, canvas.size(2))
+
+
+def _disc(target: Picture, centre: tuple[int, int], radius: int, colour: Colour) -> None:
+    cv2.circle(target, centre, radius + 2, BLACK, cv2.FILLED, cv2.LINE_AA)
+    cv2.circle(target, centre, radius, colour, cv2.FILLED, cv2.LINE_AA)
+
+
+def _cross(target: Picture, centre: tuple[int, int], half: int, colour: Colour, thickness: int) -> None:
+    x, y = centre
+    for rim, ink in ((2, BLACK), (0, colour)):
+        for dy in (-half, half):
+            cv2.line(target, (x - half, y - dy), (x + half, y + dy), ink, thickness + rim, cv2.LINE_AA)
