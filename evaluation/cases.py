@@ -153,8 +153,10 @@ def read_cases(path: Path) -> list[CaseRow]:
 
 
 def _row_from_cells(path: Path, number: int, cells: Mapping[str, str | None]) -> CaseRow:
+    texts = {column: text for column in COLUMNS if (text := cells[column]) is not None}
+    if len(texts) < len(COLUMNS):
+        raise UserError(f"{path}, line {number}: cut off after {len(texts)} columns; run evaluate.py again")
     try:
-        texts = {column: cells[column] or "" for column in COLUMNS}
         value = float(texts["value"]) if texts["value"] else None
         return CaseRow(**{**texts, "value": value})  # type: ignore[arg-type]  # every other column is text
     except ValueError as error:
