@@ -107,10 +107,11 @@ def split_patients(
                 f"Received: {train_share:g} and {val_share:g}"
             )
         test_share = max(0.0, 1 - train_share - val_share)
-        n_test = max(1, round(len(order) * test_share)) if test_share > 1e-9 else 0
-        n_val = max(1, round(len(order) * val_share))
-        if n_test + n_val >= len(order):
-            raise UserError(f"a split needs a patient in every part. Received: {len(order)} patient(s). Add patients.")
+        parts = 3 if test_share > 1e-9 else 2
+        if len(order) < parts:
+            raise UserError(f"each of {parts} parts needs a patient. Received: {len(order)} patient(s). Add patients.")
+        n_val = min(max(1, round(len(order) * val_share)), len(order) - parts + 1)
+        n_test = min(max(1, round(len(order) * test_share)), len(order) - n_val - 1) if parts == 3 else 0
         test = set(_evenly_spaced(order, n_test))
         val = set(_evenly_spaced([patient for patient in order if patient not in test], n_val))
         source = f"seeded: {train_share:g}/{val_share:g}/{test_share:.3g}, seed {seed}"

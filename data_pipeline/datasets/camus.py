@@ -185,7 +185,7 @@ def read_info(path: Path) -> Info:
 
     def frame_number(key: str) -> int | None:
         value = number(key)
-        if value is not None and (value < 1 or value != int(value)):
+        if value is not None and not (value >= 1 and value.is_integer()):
             raise UserError(f"{path}: `{key}` counts frames from 1. Received: {value:g}. Correct the line.")
         return None if value is None else int(value)
 
