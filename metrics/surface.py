@@ -66,7 +66,10 @@ def mean_absolute_distance(distances: SurfaceDistances) -> float:
     """d_m: the mean of the two directed mean distances; NaN where a mask is empty.
 
     Each direction weighs one half however many points it has, so that d_m does not depend on which contour is the
-    longer one. Source: lu_net paper §IV-C; medpy `assd`. Deviation: none.
+    longer one. Boundary pixels count alike, whatever length of contour each stands for; where pixels are anisotropic,
+    walls along the finer axis therefore weigh more.
+
+    Source: lu_net paper §IV-C; medpy `assd`. Deviation: none.
     """
     if distances.reference_to_prediction.size == 0:
         return math.nan
