@@ -23,34 +23,48 @@ def run_command(main: Callable[[Sequence[str] | None], int], argv: Sequence[str]
 
     `UserError`, `OSError` (missing file, full disk, no permission) and `ValueError` become one line on standard
     error; `--debug` among the arguments shows the traceback as well. Anything else is a defect of ours and keeps
-    its traceback.
+    its traceback. A reader of our output who leaves early (`| head`) ends the command with 1 and no message.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     try:
         code = main(arguments)
+        sys.stdout.flush()  # here, where a full disk or a closed pipe still finds its handler
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except (UserError, OSError, ValueError) as error:
         if debug:
             traceback.print_exc()
         print(f"error: {describe(error)}", file=sys.stderr)
         code = error.exit_code if isinstance(error, UserError) else 1
+    try:
+        sys.stdout.flush()
+    except OSError:  # said above; what is left in the buffer would fail once more when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+FULL = "free some space or choose another --out; nothing half-written was kept"
+MENDS = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EACCES: "check the permissions or choose another folder",
+    errno.EPERM: "check the permissions or choose another folder",
+    errno.EROFS: "choose another folder; this one can only be read",
+    errno.ENOENT: "check the path",
+    errno.EISDIR: "a file is needed here",
+    errno.ENOTDIR: "a folder is needed here; check the path",
+}
+"""What the user can do about an error of the operating system."""
 
 
 def describe(error: BaseException) -> str:
     """One line for an error, naming the file where the operating system knows it and the mend where we do."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        mend = {
-            errno.ENOSPC: "free some space or choose another --out; nothing half-written was kept",
-            errno.EACCES: "check the permissions or choose another folder",
-            errno.ENOENT: "check the path",
-        }.get(error.errno or 0)
+        mend = MENDS.get(error.errno or 0)
         return f"{where}{error.strerror}" + (f" ({mend})" if mend else "")
     return " ".join(str(error).split()) or type(error).__name__

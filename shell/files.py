@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,41 +15,79 @@ from shell.errors import UserError
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path` (same suffix) to write to; renames it over `path` if the block succeeds.
+    """Gives a temporary path beside `path` (same suffixes) to write to; renames it over `path` if the block succeeds.
 
-    If the block raises, or the process dies, `path` is untouched; on an exception the temporary file is removed too.
+    If the block raises, or the process dies, `path` is untouched; on an exception the temporary file is removed too
+    (a killed process leaves it, as `.NAME.….tmp` with NAME's suffixes). An `OSError` of the block that names no
+    file, or the temporary one, names `path` instead.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    temporary = _beside(path)
+    with _named(path, temporary):
+        temporary.touch(exist_ok=False)  # with the permissions the user's umask gives
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Like `atomic_path` for a folder: an existing `path` is replaced only once the new one is complete."""
+def atomic_folder(path: Path, *, marker: str | None = None) -> Iterator[Path]:
+    """Like `atomic_path` for a folder: an existing `path` is replaced only once the new one is complete.
+
+    Args:
+        path: the folder to write.
+        marker: a file every such folder holds. An existing `path` that is neither empty nor holds it is someone
+            else's and is not replaced. None: `path` is ours to replace whatever it holds.
+
+    Raises:
+        UserError: `path` is a file, or holds something else (see `marker`). Nothing has been written then.
+
+    A process killed between the two renames at the very end leaves the old folder beside, as `.NAME.….tmp.old`.
+    """
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path}: is a file, so no folder can be written there; choose another --out")
+    if marker is not None and path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
+        raise UserError(f"{path}: is not empty and holds no {marker}, so it is not replaced; choose another --out")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = _beside(path)
+    old = temporary.with_name(f"{temporary.name}.old")
+    with _named(path, temporary):
+        temporary.mkdir()
+        try:
+            yield temporary
+            if path.exists():
+                path.replace(old)
+                try:
+                    temporary.replace(path)
+                except OSError:
+                    old.replace(path)
+                    raise
+                shutil.rmtree(old)
+            else:
+                temporary.replace(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """`.NAME.….tmp` in the same folder, used by nobody else, ending in the suffixes by which writers choose a format."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp{''.join(path.suffixes[-2:])}")
+
+
+@contextmanager
+def _named(path: Path, temporary: Path) -> Iterator[None]:
+    """Names `path` in an `OSError` where it names nothing or the temporary file, which the user never chose."""
     try:
-        temporary.chmod(0o755)
-        yield temporary
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            path.replace(old / path.name)
-            temporary.replace(path)
-            shutil.rmtree(old)
-        else:
-            temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        yield
+    except OSError as error:
+        if error.strerror and (error.filename is None or str(error.filename).startswith(str(temporary))):
+            error.filename = str(path) + str(error.filename or "").removeprefix(str(temporary))
+            error.filename2 = None
+        raise
 
 
 def write_text(path: Path, text: str) -> None:
