@@ -106,8 +106,11 @@ def write_heart_bundle(folder: Path, format_name: str) -> Path:
     return folder
 
 
-def write_heart_nifti(path: Path, *, contact: bool = True) -> Path:
-    write_nifti(path, heart_image(contact=contact).astype(np.uint8), SPACING_MM)
+def write_heart_nifti(path: Path, *, contact: bool = True, labels: bool = False) -> Path:
+    """The drawn heart, or (CAMUS codes are ours for these structures) its label map, as CAMUS has it."""
+    drawn = np.kron(heart_labels(), np.ones(BLOCK, np.uint8)) if labels else heart_image(contact=contact)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_nifti(path, drawn.astype(np.uint8), SPACING_MM)
     return path
 
 

@@ -1,0 +1,144 @@
+"""From an image to hinge points, with a network of NumPy: nothing of Keras, nothing of TensorFlow."""
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from cart.measure import MeasurementSpec, measure_image
+from data_pipeline.sample import Phase, Structure, View
+from postprocessing.calibration import Calibration
+from shell.errors import UserError
+from tests.export.drawn_heart import (
+    BIAS_MM,
+    BLOCK,
+    CLASSES,
+    CONTACT_ENDS_NATIVE,
+    CONTACT_ROW_NATIVE,
+    DIAMETER_MM,
+    GREY,
+    GRID,
+    SPACING_MM,
+    heart_image,
+    heart_labels,
+    heart_spec,
+)
+
+CORNERS = 8  # 4 of the myocardium, 2 of the LV, 2 of the LA
+
+
+def by_grey_level(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    levels = np.array([GREY[Structure[name]] / 255 for name in CLASSES], np.float32)
+    nearest = np.abs(images - levels).argmin(-1)
+    return np.eye(len(CLASSES), dtype=np.float32)[nearest]
+
+
+def test_hinge_points_where_the_hand_puts_them() -> None:
+    measured = measure_image(
+        heart_image(), SPACING_MM, View.A4C, Phase.ED, predictor=by_grey_level, spec=heart_spec(None)
+    )
+    points = measured.frame.hinge_points
+    assert points is not None
+    # The ends lie between the outer pixel centres of the contact and its outer edge, half a network pixel further out.
+    half = 1.5
+    assert points.amvl == pytest.approx((CONTACT_ROW_NATIVE, CONTACT_ENDS_NATIVE[0] + half / 2), abs=half / 2 + 1e-6)
+    assert points.pmvl == pytest.approx((CONTACT_ROW_NATIVE, CONTACT_ENDS_NATIVE[1] - half / 2), abs=half / 2 + 1e-6)
+    assert measured.frame.annulus_diameter == pytest.approx(DIAMETER_MM, abs=2 * half * SPACING_MM[1])
+    assert measured.frame.unit == "mm"
+    assert measured.calibrated is None
+    drawn = np.kron(heart_labels(), np.ones(BLOCK, np.uint8))
+    assert np.count_nonzero(measured.frame.label_map != drawn) <= CORNERS  # interpolation rounds each corner by a pixel
+
+
+def test_unknown_spacing_gives_pixels_and_no_mm_calibration() -> None:
+    measured = measure_image(heart_image(), None, View.A4C, None, predictor=by_grey_level, spec=heart_spec())
+    assert measured.frame.unit == "px"
+    assert measured.frame.annulus_diameter == pytest.approx(48, abs=3)
+    assert measured.calibrated is None
+
+
+def test_calibration_is_subtracted_in_mm() -> None:
+    measured = measure_image(heart_image(), SPACING_MM, View.A4C, Phase.ED, predictor=by_grey_level, spec=heart_spec())
+    raw, calibrated = measured.frame.hinge_points, measured.calibrated
+    assert raw is not None
+    assert calibrated is not None
+    moved_mm = np.subtract([raw.amvl, raw.pmvl], [calibrated.hinge_points.amvl, calibrated.hinge_points.pmvl])
+    assert (moved_mm * SPACING_MM).ravel() == pytest.approx(BIAS_MM)
+    # Rows: bias moves pMVL 1.5 mm below aMVL; columns: by 0.3 mm closer.
+    level = (raw.pmvl[1] - raw.amvl[1]) * SPACING_MM[1]
+    assert calibrated.annulus_diameter == pytest.approx(np.hypot(1.5, level - 0.3))
+
+
+def test_a_pixel_calibration_serves_frames_of_unknown_spacing() -> None:
+    calibration = Calibration({"all": (1.0, 0.0, 1.0, 0.0)}, {"all": 9}, "px", "validation")
+    measured = measure_image(heart_image(), None, View.A4C, None, predictor=by_grey_level, spec=heart_spec(calibration))
+    assert measured.calibrated is not None
+    assert measured.calibrated.hinge_points.amvl[0] == pytest.approx(CONTACT_ROW_NATIVE - 1)
+    assert measured.calibrated.annulus_diameter == pytest.approx(measured.frame.annulus_diameter)
+
+
+def test_a_mirrored_image_gives_mirrored_points_and_no_calibration() -> None:
+    image = heart_image()
+    spec = heart_spec()
+    upright = measure_image(image, SPACING_MM, View.A4C, None, predictor=by_grey_level, spec=spec)
+    mirrored = measure_image(
+        image[:, ::-1], SPACING_MM, View.A4C, None, predictor=by_grey_level, spec=spec, anterior_side="right"
+    )
+    a, b = upright.frame.hinge_points, mirrored.frame.hinge_points
+    assert a is not None
+    assert b is not None
+    last = image.shape[1] - 1
+    assert (b.amvl[0], last - b.amvl[1]) == pytest.approx(a.amvl, abs=1e-4)
+    assert (b.pmvl[0], last - b.pmvl[1]) == pytest.approx(a.pmvl, abs=1e-4)
+    assert mirrored.anterior_side == "right"
+    assert mirrored.calibrated is None  # it was fitted on frames the other way round
+
+
+def test_orientation_of_the_view() -> None:
+    points = {
+        view: measure_image(heart_image(), SPACING_MM, view, None, predictor=by_grey_level, spec=heart_spec(None))
+        for view in (View.A4C, View.A3C)
+    }
+    a4c, a3c = points[View.A4C].frame.hinge_points, points[View.A3C].frame.hinge_points
+    assert a4c is not None
+    assert a3c is not None
+    assert a3c.amvl == a4c.pmvl
+    assert a3c.pmvl == a4c.amvl
+
+
+def test_no_contact_is_a_status() -> None:
+    measured = measure_image(
+        heart_image(contact=False), SPACING_MM, View.A4C, None, predictor=by_grey_level, spec=heart_spec()
+    )
+    assert measured.frame.status == "no_contact_line"
+    assert measured.frame.annulus_diameter is None
+    assert measured.calibrated is None
+
+
+@pytest.mark.parametrize(("view", "message"), [(None, "--view"), (View.SAX, "view SAX.*--anterior-side")])
+def test_unknown_orientation_is_refused(view: View | None, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        measure_image(heart_image(), SPACING_MM, view, None, predictor=by_grey_level, spec=heart_spec())
+
+
+def test_a_broken_network_is_refused() -> None:
+    def broken(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return np.full((len(images), GRID, GRID, len(CLASSES)), np.nan, np.float32)
+
+    with pytest.raises(UserError, match="not finite"):
+        measure_image(heart_image(), SPACING_MM, View.A4C, None, predictor=broken, spec=heart_spec())
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_the_spec_survives_its_dictionary(calibrated: bool) -> None:
+    spec = heart_spec() if calibrated else heart_spec(None)
+    assert MeasurementSpec.from_dict(spec.to_dict()) == spec
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(MeasurementSpec)])
+def test_every_field_of_the_spec_is_needed(name: str) -> None:
+    values = heart_spec().to_dict()
+    del values[{"structures": "classes", "anterior_sides": "orientation"}.get(name, name)]
+    with pytest.raises(KeyError):
+        MeasurementSpec.from_dict(values)

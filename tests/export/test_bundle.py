@@ -1,0 +1,109 @@
+"""Bundles: written whole or not at all, loaded as they were written."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cart.measure import measure_image
+from export import bundle
+from export.bundle import EXPORTERS, LOADERS, load_predictor, measurement_spec, require_formats, write_bundle
+from export.parity import network_outputs
+from postprocessing.hinge_points import ANTERIOR_SIDE
+from shell.errors import UsageError, UserError
+from tests.export.drawn_heart import CALIBRATION, heart_frames, heart_run, heart_sample, write_heart_bundle
+
+
+@pytest.fixture(params=["tflite_bundle", "saved_model_bundle"])
+def any_bundle(request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(request.param)
+
+
+def test_every_format_can_be_written_and_loaded() -> None:
+    assert list(EXPORTERS) == list(LOADERS)
+
+
+def test_holds_artefact_description_and_parity(any_bundle: Path) -> None:
+    described = json.loads((any_bundle / "bundle.json").read_text())
+    present = {p.relative_to(any_bundle).as_posix() for p in any_bundle.rglob("*") if p.is_file()}
+    assert set(described["files"]) == present - {"bundle.json"}
+    assert described["artefact"] in {"model.tflite", "saved_model"}
+    assert described["format"] == any_bundle.name
+    assert (described["input"]["height"], described["input"]["width"], described["input"]["channels"]) == (64, 64, 1)
+    assert described["orientation"] == dict(ANTERIOR_SIDE)
+    assert described["calibration"] == CALIBRATION.to_dict()
+    assert "quality" not in " ".join(described)  # none exist yet: no invented thresholds
+    parity = json.loads((any_bundle / "parity.json").read_text())
+    assert parity["frames"] == 3
+    assert parity["probability_difference"]["max"] < 1e-6
+    assert parity["dice"]["LV"]["least"] == 1.0
+    assert parity["hinge_points"]["frames"] == 2
+    assert parity["hinge_points"]["shift_px"]["max"] < 1e-3
+    assert parity["failures"] == []
+
+
+def test_measures_as_the_run_does(any_bundle: Path, tmp_path: Path) -> None:
+    run = heart_run(tmp_path)
+    sample = heart_sample()
+    loaded = load_predictor(any_bundle)
+    arguments = (sample.image, sample.spacing_mm, sample.view, sample.phase)
+    ours = measure_image(*arguments, predictor=run.predict, spec=measurement_spec(run))
+    theirs = measure_image(*arguments, predictor=loaded, spec=loaded.spec.measurement)
+    assert theirs.frame.annulus_diameter == pytest.approx(ours.frame.annulus_diameter, abs=1e-6)
+    assert theirs.calibrated is not None
+    assert ours.calibrated is not None
+    assert theirs.calibrated.annulus_diameter == pytest.approx(ours.calibrated.annulus_diameter, abs=1e-6)
+    assert np.array_equal(theirs.frame.label_map, ours.frame.label_map)
+
+
+def test_a_run_without_calibration(tmp_path: Path) -> None:
+    run, frames = heart_run(tmp_path / "run", calibration=None), heart_frames()
+    reference = network_outputs(run.predict, frames, measurement_spec(run), "reference")
+    write_bundle(run, "tflite-float32", tmp_path / "b", frames=frames, reference=reference)
+    assert json.loads((tmp_path / "b" / "bundle.json").read_text())["calibration"] is None
+    assert load_predictor(tmp_path / "b").spec.measurement.calibration is None
+
+
+def test_an_older_bundle_is_replaced_whole(tmp_path: Path) -> None:
+    folder = write_heart_bundle(tmp_path / "b", "saved_model")
+    write_heart_bundle(folder, "tflite-float32")
+    assert sorted(path.name for path in folder.iterdir()) == ["bundle.json", "model.tflite", "parity.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "thesis.tex").touch()
+    with pytest.raises(UserError, match="not a bundle; it is not replaced"):
+        write_heart_bundle(tmp_path / "b", "tflite-float32")
+    assert (tmp_path / "b" / "thesis.tex").exists()
+
+
+def test_nothing_is_written_for_an_artefact_that_disagrees(tmp_path: Path) -> None:
+    run, frames = heart_run(tmp_path / "run"), heart_frames()
+    reference = [output[::-1] for output in network_outputs(run.predict, frames, measurement_spec(run), "reference")]
+    with pytest.raises(UserError, match="differ from the Keras model's"):
+        write_bundle(run, "tflite-float32", tmp_path / "b", frames=frames, reference=reference)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    run, frames = heart_run(tmp_path / "run"), heart_frames()
+    run.model.set_weights([np.full_like(weight, np.nan) for weight in run.model.get_weights()])
+    reference = network_outputs(run.predict, frames, measurement_spec(run), "reference")
+    with pytest.raises(UserError, match="not finite"):
+        write_bundle(run, "tflite-float32", tmp_path / "b", frames=frames, reference=reference)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_formats_are_wrong_usage() -> None:
+    require_formats(["saved_model", "tflite-float32"])
+    with pytest.raises(UsageError, match=r"Received: tflite_float32\. Did you mean tflite-float32"):
+        require_formats(["saved_model", "tflite_float32"])
+
+
+def test_a_format_of_a_later_program_is_refused(tflite_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "LOADERS", {"saved_model": LOADERS["saved_model"]})
+    with pytest.raises(UserError, match="format 'tflite-float32'; this program loads saved_model"):
+        load_predictor(tflite_bundle)
