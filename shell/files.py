@@ -74,7 +74,7 @@ def atomic_folder(path: Path, *, marker: str | None = None) -> Iterator[Path]:
 
 
 def _beside(path: Path) -> Path:
-    """`.NAME.….tmp` in the same folder, used by nobody else, ending in the suffixes by which writers choose a format."""
+    """`.NAME.….tmp` in the same folder, used by nobody else, with the suffixes by which writers choose a format."""
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp{''.join(path.suffixes[-2:])}")
 
 

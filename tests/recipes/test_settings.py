@@ -1,0 +1,199 @@
+"""`--set key=value`, and recipes as files."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recipes import RECIPES
+from recipes.base import Augmentation, Recipe, from_dict, to_dict, with_settings
+
+REPOSITORY = Path(__file__).parents[2]
+BASE = RECIPES["annulus"]
+
+OTHER: dict[str, tuple[str, Any]] = {
+    "input_height": ("128", 128),
+    "input_width": ("192", 192),
+    "normalise": ("zscore", "zscore"),
+    "clahe": ("yes", True),
+    "clahe_clip_limit": ("3", 3.0),
+    "clahe_tiles": ("4", 4),
+    "loss": ("multiclass_dice", "multiclass_dice"),
+    "optimizer": ("rmsprop", "rmsprop"),
+    "learning_rate": ("5e-4", 5e-4),
+    "weight_decay": ("0.01", 0.01),
+    "schedule": ("constant", "constant"),
+    "warmup_epochs": ("1", 1),
+    "epochs": ("2", 2),
+    "batch_size": ("4", 4),
+    "early_stopping_patience": ("7", 7),
+    "plateau_patience": ("3", 3),
+    "plateau_factor": ("0.5", 0.5),
+    "plateau_monitor": ("loss", "loss"),
+    "monitor": ("val_loss", "val_loss"),
+    "weight_average": ("0.9", 0.9),
+    "precision": ("float32", "float32"),
+    "train_share": ("0.5", 0.5),
+    "val_share": ("0.25", 0.25),
+    "seed": ("7", 7),
+    "contact_line": ("pixel", "pixel"),
+    "largest_component": ("false", False),
+    "classes": ("lv_la", ("BACKGROUND", "LV", "LA")),
+}
+"""Every field that `--set` reaches: a text, and the value it stands for, other than in `BASE`."""
+
+NOT_SET = {"name", "paper", "model", "augmentation", "model_options"}
+
+
+def test_every_field_is_settable_or_has_its_own_way() -> None:
+    assert set(OTHER) | NOT_SET == {f.name for f in dataclasses.fields(Recipe)}
+
+
+@pytest.mark.parametrize("key", OTHER)
+def test_a_setting_is_typed_by_its_field_and_changes_nothing_else(key: str) -> None:
+    text, value = OTHER[key]
+    assert getattr(BASE, key) != value
+    changed = with_settings(BASE, [f"{key}={text}"])
+    assert getattr(changed, key) == value
+    assert type(getattr(changed, key)) is type(value)
+    assert changed == dataclasses.replace(BASE, **{key: value})
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Augmentation), ids=lambda field: field.name)
+def test_every_augmentation_is_settable(field: "dataclasses.Field[Any]") -> None:
+    off, on = ("false", True) if field.type in (bool, "bool") else ("0", 0.25)
+    changed = with_settings(BASE, [f"augmentation.{field.name}={on}"])
+    assert changed.augmentation == dataclasses.replace(BASE.augmentation, **{field.name: on})
+    assert not getattr(with_settings(changed, [f"augmentation.{field.name}={off}"]).augmentation, field.name)
+
+
+def test_settings_apply_in_order_and_the_last_one_wins() -> None:
+    assert with_settings(BASE, ["epochs=2", "batch_size=3", "epochs=5"]).epochs == 5
+    assert with_settings(BASE, []) is BASE
+
+
+@pytest.mark.parametrize("key", ["early_stopping_patience", "plateau_patience", "weight_average"])
+def test_none_switches_off_what_can_be_off(key: str) -> None:
+    with_value = with_settings(BASE, [f"{key}={OTHER[key][0]}"])
+    assert getattr(with_settings(with_value, [f"{key}=none"]), key) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [
+        ("background,lv", ("BACKGROUND", "LV")),
+        ("BACKGROUND, LA, LV", ("BACKGROUND", "LA", "LV")),
+        ("lv", ("BACKGROUND", "LV")),
+        ("LV_MYO_LA", ("BACKGROUND", "LV", "MYO", "LA")),
+    ],
+)
+def test_classes(text: str, classes: tuple[str, ...]) -> None:
+    assert with_settings(RECIPES["hinge_points"], [f"classes={text}"]).classes == classes
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("16", 16), ("0.5", 0.5), ("true", True), ("false", False), ("relu", "relu")]
+)
+def test_model_options_take_their_type_from_the_text(text: str, value: object) -> None:
+    options = with_settings(BASE, [f"model_options.width={text}"]).model_options
+    assert options == {"width": value}
+    assert type(options["width"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epochs", r"`--set` takes key=value\. Received: 'epochs'"),
+        ("=3", r"`--set` takes key=value\. Received: '=3'"),
+        ("epoch=3", r"`epoch` is not a recipe setting; did you mean `epochs`\?"),
+        ("zzzzzz=3", r"`zzzzzz` is not a recipe setting; known: .*batch_size.*seed"),
+        ("model=unet1", "`model` is not a recipe setting"),
+        ("augmentation=none", "`augmentation` is not a recipe setting"),
+        (
+            "augmentation.rotation=5",
+            r"`augmentation.rotation` is not a recipe setting; did you mean `rotation_degrees`",
+        ),
+        ("epochs=two", r"`epochs` must be of type int\. Received: 'two'"),
+        ("epochs=2.5", r"`epochs` must be of type int\. Received: '2\.5'"),
+        ("epochs=none", r"`epochs` must be of type int\. Received: 'none'"),
+        ("epochs=0", r"`epochs` must be at least 1\. Received: 0"),
+        ("learning_rate=0", r"`learning_rate` must be positive\. Received: 0"),
+        ("learning_rate=nan", r"`learning_rate` must be positive\. Received: nan"),
+        ("early_stopping_patience=soon", r"`early_stopping_patience` must be of type int\. Received: 'soon'"),
+        ("clahe=maybe", r"`clahe` must be true or false\. Received: 'maybe'"),
+        ("loss=multiclas_dice", r"`loss` must be one of .* Received: multiclas_dice\. Did you mean multiclass_dice\?"),
+        ("classes=LV,LA", r"`classes` must be BACKGROUND and at least one other\. Received: \('LV', 'LA'\)"),
+        ("classes=BACKGROUND,LV,LV", "`classes` must be BACKGROUND and at least one other"),
+        ("train_share=0.95", r"`train_share` and `val_share` must be shares that sum to at most 1\. Received: 0\.95"),
+    ],
+)
+def test_a_bad_setting_says_what_is_wrong(setting: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        with_settings(BASE, [setting])
+
+
+def everything_changed() -> Recipe:
+    """A recipe that differs from `BASE` in every field."""
+    recipe = with_settings(BASE, [f"{key}={text}" for key, (text, _) in OTHER.items()])
+    augmentation = Augmentation(
+        **{
+            name: True if kind is bool else 0.125 * number
+            for number, (name, kind) in enumerate(typing.get_type_hints(Augmentation).items(), start=1)
+        }
+    )
+    return dataclasses.replace(
+        recipe, name="other", paper="other", model="unet_vgg16", augmentation=augmentation, model_options={"width": 8}
+    )
+
+
+def test_a_recipe_comes_back_from_its_file_with_every_field() -> None:
+    recipe = everything_changed()
+    assert [f.name for f in dataclasses.fields(Recipe) if getattr(recipe, f.name) == getattr(BASE, f.name)] == []
+    assert from_dict(json.loads(json.dumps(to_dict(recipe)))) == recipe
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_comes_back_from_its_file(name: str) -> None:
+    assert from_dict(json.loads(json.dumps(to_dict(RECIPES[name])))) == RECIPES[name]
+
+
+def test_a_damaged_recipe_file_is_named() -> None:
+    values = to_dict(BASE)
+    with pytest.raises(ValueError, match=r"run/recipe\.json: unknown recipe fields colour, size"):
+        from_dict({**values, "size": 1, "colour": 2}, source="run/recipe.json")
+    for missing in ("model", "classes", "augmentation"):
+        with pytest.raises(ValueError, match=r"recipe\.json: not a complete recipe"):
+            from_dict({key: value for key, value in values.items() if key != missing})
+    with pytest.raises(ValueError, match=r"recipe\.json: not a complete recipe"):
+        from_dict({**values, "augmentation": {"sparkle": 1.0}})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--model", "unet1", "--set", "epoch=2"], "error: `epoch` is not a recipe setting; did you mean `epochs`?"),
+        (["--model", "unet1", "--set", "epochs=two"], "error: `epochs` must be of type int. Received: 'two'"),
+        (["--model", "unet", "--set", "epochs=2"], "error: `model` must be one of "),
+        (["--model", "unet1", "--recipe", "anulus"], "error: `recipe` must be one of "),
+    ],
+)
+def test_the_command_line_refuses_bad_settings_with_exit_code_2(
+    tmp_path: Path, arguments: list[str], line: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "train.py", *arguments, "--out", str(tmp_path / "run")],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "ANNULUS_CACHE": str(tmp_path / "cache")},
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
