@@ -1,4 +1,4 @@
-"""The parametric heart: one patient's shape, and the outlines that each apical view cuts from it at a moment of the beat.
+"""The parametric heart: one patient's shape, and the outlines each apical view cuts from it at a moment of the beat.
 
 Everything is continuous geometry in mm; masks, hinge points and images are made from it, volumes are computed on it.
 Heart coordinates are (u, v): u to the right along the annulus, v from the annulus to the apex, the origin in the middle
@@ -110,6 +110,7 @@ class ViewShape:
         wall_mm: thickness of the left wall, the apex and the right wall.
         shoulder_mm: thickness of the wall's foot beside the left and the right end of the base.
         foot_drop_mm: how far these feet reach below the base.
+        groove_mm: half width and half height of the bright fibrous and fatty tissue at the left and the right hinge.
         atrium_mm: largest width and length of the left atrium at its largest.
         atrium_tilt_deg: its axis against the ventricle's.
         right_heart_mm: width of the right ventricle and of the right atrium (A4C), of the right outflow tract (A3C).
@@ -131,6 +132,7 @@ class ViewShape:
     wall_mm: tuple[float, float, float]
     shoulder_mm: tuple[float, float]
     foot_drop_mm: float
+    groove_mm: tuple[tuple[float, float], tuple[float, float]]
     atrium_mm: tuple[float, float]
     atrium_tilt_deg: float
     right_heart_mm: tuple[float, float]
@@ -196,12 +198,12 @@ class Anatomy:
 
 def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     """One patient's heart at random: healthy and failing, small and large, within what adults' apical views show."""
-    length = _normal(rng, 84.0, 9.0, 60.0, 110.0)
+    length = _normal(rng, 80.0, 11.0, 58.0, 110.0)
     failing = rng.random() < 0.4
     ef = _normal(rng, 36.0, 8.0, 15.0, 52.0) if failing else _normal(rng, 58.0, 6.0, 45.0, 72.0)
-    diameter = length / _normal(rng, 1.66 if failing else 1.76, 0.15, 1.4, 2.2)
-    annulus = _normal(rng, 31.0, 3.0, 23.0, 39.0)
-    wall = _normal(rng, 11.0, 1.7, 7.5, 16.0)
+    diameter = length / _normal(rng, 1.72 if failing else 1.84, 0.15, 1.4, 2.2)
+    annulus = _normal(rng, 30.5, 4.0, 21.0, 42.0)
+    wall = _normal(rng, 10.6, 1.8, 7.0, 16.0)
     anatomy = Anatomy(
         length_mm=length,
         widest_at=rng.uniform(0.25, 0.5),
@@ -209,7 +211,7 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
         base_power=rng.uniform(1.0, 1.3),
         shortening=(0.03 + 0.0024 * ef) * rng.uniform(0.8, 1.2),
         apex_share=rng.uniform(0.0, 0.15),
-        annulus_shortening=rng.uniform(0.03, 0.16),
+        annulus_shortening=rng.uniform(0.02, 0.22),
         narrowing=0.0,
         thickening=rng.uniform(0.05, 0.3) * ef / 60.0,
         atrial_emptying=rng.uniform(0.1, 0.28),
@@ -237,13 +239,15 @@ def cut_plane(anatomy: Anatomy, view: View, state: HeartState) -> Plane:
     regions: list[Region] = []
     interfaces: list[Interface] = []
     if view is View.A4C:
-        _add_right_heart(regions, interfaces, shape, anatomy, wall, atrium, base_v, apex_v)
+        _add_right_heart(regions, interfaces, shape, wall, atrium, base_v, apex_v)
     elif view is View.A3C:
         _add_right_outflow(regions, shape, cavity, base_v, apex_v)
     regions.append(Region(Tissue.MYOCARDIUM, wall.outline, Structure.MYO))
     regions.append(Region(Tissue.ATRIAL_WALL, _grown(atrium, 2.5)))
-    for end in (hinge_left, hinge_right):
-        regions.append(Region(Tissue.FIBROUS, _ellipse((end, base_v - 0.5), (2.8, 2.0))))
+    for end, side, (across, down) in zip((hinge_left, hinge_right), (-1.0, 1.0), shape.groove_mm, strict=True):
+        regions.append(
+            Region(Tissue.FIBROUS, _ellipse((end + side * 0.6 * across, base_v - 0.4 * down), (across, down)))
+        )
     if shape.outflow_mm:
         aorta = _aorta(hinge_right, base_right, base_v)
         regions += [Region(Tissue.FIBROUS, _grown(aorta, 1.8)), Region(Tissue.BLOOD, aorta)]
@@ -256,7 +260,9 @@ def cut_plane(anatomy: Anatomy, view: View, state: HeartState) -> Plane:
 
     interfaces += [Interface(line, 0.8) for line in leaflets]
     interfaces.append(Interface(cavity.outline, 0.35))
-    interfaces.append(Interface(wall.outer, 1.0))
+    low = wall.outer[:, 1] < base_v + 0.75 * (apex_v - base_v)
+    middle = len(low) // 2
+    interfaces += [Interface(wall.outer[:middle][low[:middle]], 1.0), Interface(wall.outer[middle:][low[middle:]], 1.0)]
     interfaces.append(Interface(atrium, 0.6))
 
     def tilted(points: FloatArray) -> FloatArray:
@@ -295,7 +301,7 @@ class _Sides:
 
     @property
     def base(self) -> tuple[float, float]:
-        """u of the base's left and right end."""
+        """Left and right end of the base along u."""
         return float(self.left[0, 0]), float(self.right[0, 0])
 
     def _axis(self, s: FloatArray) -> FloatArray:
@@ -357,7 +363,6 @@ def _add_right_heart(
     regions: list[Region],
     interfaces: list[Interface],
     shape: ViewShape,
-    anatomy: Anatomy,
     wall: _Wall,
     atrium: FloatArray,
     base_v: float,
@@ -474,8 +479,8 @@ def _draw_view(
     outflow = rng.uniform(14.0, 20.0) if a3c else 0.0
     annulus *= rng.normal(1.0, 0.06) * (0.92 if a3c else 1.0)
     width = max(diameter * rng.normal({View.A2C: 1.04, View.A3C: 1.0, View.A4C: 0.98}[view], 0.05), annulus + outflow)
-    thick = wall * (1.12 if view is View.A2C else 0.95)
-    wall_mm = tuple(float(np.clip(thick * rng.normal(1.0, 0.14), 6.0, 19.0)) for _ in range(3))
+    thick = wall * (1.28 if view is View.A2C else 1.05)
+    wall_mm = tuple(float(np.clip(thick * rng.normal(1.0, 0.14), 6.5, 21.0)) for _ in range(3))
     shoulder = (wall_mm[0] * rng.uniform(0.75, 1.25), wall_mm[2] * rng.uniform(0.75, 1.25))
     atrium_width = max(_normal(rng, 40.0, 5.0, 28.0, 56.0), 1.05 * annulus)
     bend = {View.A2C: 0.5, View.A3C: -1.0, View.A4C: 1.5}[view]
@@ -485,18 +490,22 @@ def _draw_view(
         outflow_mm=outflow,
         width_waves=(rng.normal(0.0, 0.02), rng.normal(0.0, 0.012), rng.normal(0.0, 0.01)),
         axis_waves_mm=(rng.normal(bend, 2.0), rng.normal(0.0, 1.0), rng.normal(0.0, 0.6)),
-        tilt_deg=_normal(rng, 2.5, 7.0, -16.0, 18.0),
+        tilt_deg=_normal(rng, -4.5 if view is View.A4C else 0.0, 6.0, -18.0, 16.0),
         foreshortening=1.0 - abs(rng.normal(0.0, 0.06)) if rng.random() < 0.6 else 1.0,
-        wall_mm=(wall_mm[0], wall_mm[1] * rng.uniform(0.75, 1.3), wall_mm[2]),
+        wall_mm=(wall_mm[0], wall_mm[1] * rng.uniform(0.65, 1.15), wall_mm[2]),
         shoulder_mm=shoulder,
         foot_drop_mm=rng.uniform(0.0, 3.0),
+        groove_mm=(
+            (rng.uniform(2.0, 8.0), rng.uniform(1.5, 6.0)),
+            (rng.uniform(2.0, 8.0), rng.uniform(1.5, 6.0)),
+        ),
         atrium_mm=(atrium_width, _normal(rng, 48.0, 8.0, 32.0, 68.0)),
         atrium_tilt_deg=rng.normal(4.0, 7.0),
         right_heart_mm=(rng.uniform(10.0, 18.0), 0.0) if a3c else (rng.uniform(22.0, 46.0), rng.uniform(30.0, 48.0)),
         septum_drop_mm=rng.uniform(2.0, 8.0),
         coaptation=rng.uniform(0.5, 0.68),
         tenting_mm=rng.uniform(1.5, 8.0),
-        leaflet_mm=rng.uniform(1.2, 2.4),
+        leaflet_mm=rng.uniform(1.2, 3.0),
         anterior_on_right=a3c,
         blobs=_draw_blobs(rng, width / length),
     )
@@ -521,7 +530,7 @@ def _draw_blobs(rng: np.random.Generator, fatness: float) -> tuple[Blob, ...]:
             rng.uniform(-0.5, 2.0),
             (rng.uniform(0.8, 2.2), rng.uniform(1.0, 4.0)),
         )
-        for _ in range(rng.integers(2, 12))
+        for _ in range(rng.integers(4, 24))
     ]
     return tuple(papillary + trabeculae)
 

@@ -1,4 +1,4 @@
-"""The beat: how far the ventricle is contracted, the valve open and the atrium full at a moment of the cardiac cycle."""
+"""The beat: how contracted the ventricle, how open the valve and how full the atrium is at a moment of the cycle."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,8 @@ import numpy as np
 
 SYSTOLE_SHARE = 0.38
 """Part of the cycle from end-diastole to end-systole at an ordinary resting heart rate."""
+CLOSURE_SHARE = 0.05
+"""Part of the cycle in which a valve that is still open at end-diastole closes."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,16 @@ class HeartState:
     atrial_filling: float
 
 
-def heart_state(cycle: float) -> HeartState:
+def heart_state(cycle: float, late_closure: float = 0.0) -> HeartState:
     """The heart at a moment of a beat ED → ES → ED.
 
-    Systole is one smooth half-wave with a closed valve. Diastole fills in two steps with a pause between them, the
+    Systole is one smooth half-wave with a closed valve, but for its first moments where the valve closes late. Diastole fills in two steps with a pause between them, the
     early wave (two thirds of the stroke) and the atrial kick; the valve opens wide in the first, floats, opens again in
     the second and closes just at end-diastole. The atrium fills while the ventricle empties.
 
     Args:
         cycle: 0 is end-diastole, `SYSTOLE_SHARE` end-systole, 1 the next end-diastole.
+        late_closure: how open the valve still is at end-diastole, 0..1.
 
     Raises:
         ValueError: `cycle` is outside 0..1.
@@ -40,14 +43,15 @@ def heart_state(cycle: float) -> HeartState:
         raise ValueError(f"`cycle` must be in 0..1. Received: {cycle}")
     if cycle <= SYSTOLE_SHARE:
         contraction = _smooth(cycle / SYSTOLE_SHARE)
-        return HeartState(contraction, 0.0, contraction)
+        return HeartState(contraction, late_closure * max(0.0, 1.0 - cycle / CLOSURE_SHARE), contraction)
     diastole = (cycle - SYSTOLE_SHARE) / (1.0 - SYSTOLE_SHARE)
     early, kick = _smooth((diastole - 0.08) / 0.42), _smooth((diastole - 0.72) / 0.28)
     contraction = 1.0 - 0.68 * early - 0.32 * kick
     early_opening = _bump(diastole, 0.08, 0.6)
     late_opening = 0.75 * _bump(diastole, 0.62, 1.0)
     floating = 0.35 * _bump(diastole, 0.2, 0.95)
-    return HeartState(contraction, max(early_opening, late_opening, floating), contraction)
+    closing = late_closure * _smooth((diastole - 0.8) / 0.2)
+    return HeartState(contraction, max(early_opening, late_opening, floating, closing), contraction)
 
 
 def _smooth(x: float) -> float:

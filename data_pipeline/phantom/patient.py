@@ -25,7 +25,7 @@ class Frame:
 
     Attributes:
         image: (H, W) uint8.
-        labels: (H, W) uint8, LV, MYO and LA as an expert traces them: leaflets and papillary muscles belong to the cavity.
+        labels: (H, W) uint8, LV, MYO and LA as an expert traces them: leaflets and papillary muscles are cavity.
         structures: (H, W) uint8, the same with the right ventricle and the mitral leaflets on top.
         amvl, pmvl: hinge points, (row, col), sub-pixel.
         la_visible_share: part of the left atrium that lies within the sector.
@@ -70,6 +70,7 @@ class Patient:
         anatomy: the heart.
         setups: one for each of the three apical views.
         sex, age, frame_rate: for the Info file.
+        late_closure: how open the valve still is at end-diastole.
         diastolic_half: the recorded half beat is ES → ED, as in part of CAMUS.
     """
 
@@ -79,6 +80,7 @@ class Patient:
     sex: str
     age: int
     frame_rate: float
+    late_closure: float
     diastolic_half: bool
 
     @property
@@ -106,6 +108,7 @@ def draw_patient(number: int, seed: int, off_centre_share: float) -> Patient:
         sex=str(rng.choice(("F", "M"))),
         age=int(np.clip(rng.normal(65, 14), 20, 95)),
         frame_rate=float(np.round(rng.uniform(42.0, 62.0), 1)),
+        late_closure=float(rng.uniform(0.05, 0.8)) if rng.random() < 0.4 else 0.0,
         diastolic_half=bool(rng.random() < 0.2),
     )
 
@@ -115,7 +118,7 @@ def simulate_view(patient: Patient, view: View, cycles: Sequence[float]) -> Iter
     setup = patient.setups[view]
     scanner = Scanner(setup.sector, setup.pose, setup.imaging, np.random.default_rng(setup.seed))
     for cycle in cycles:
-        state = heart_state(cycle)
+        state = heart_state(cycle, patient.late_closure)
         plane = cut_plane(patient.anatomy, view, state)
         left, right = setup.sector.to_pixels(setup.pose.to_image(np.array([plane.left_hinge, plane.right_hinge])))
         anterior_on_right = patient.anatomy.views[view].anterior_on_right

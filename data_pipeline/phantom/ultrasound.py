@@ -53,7 +53,10 @@ class Imaging:
         quality: `Good`, `Medium` or `Poor`.
         tissue_db: echogenicity of each tissue against the myocardium's.
         surroundings_db: that of everything around the heart.
+        streak_db: brightness of the layers that lie across the beam in the surroundings.
+        deep_db, deep_from: extra echogenicity of what lies behind the heart, from this share of the depth on.
         wall_side_db: extra echogenicity of what lies left and right of the long axis.
+        apex_fade_db: echogenicity that the wall loses towards the apex.
         mottle_db: standard deviation of the slow random change of echogenicity in the surroundings and in the heart.
         mottle_mm: its grain, coarse and fine.
         dropout: share of the wall that fades, and by how many dB.
@@ -70,14 +73,20 @@ class Imaging:
         dynamic_range_db: range of echo levels between black and white.
         gamma: exponent of the grey map.
         target_grey: median grey level of the sector that the operator's gain aims at.
-        smoothing_px: sigma of the scanner's own smoothing of the compressed image, polar samples.
+        border_px: sigma of the transition between two tissues, polar samples.
+        smoothing_px: sigma of the scanner's own smoothing of the envelope, polar samples; it also fills the dark gaps of the
+            speckle, as compounding does.
         sharpening: amount of the scanner's edge enhancement.
     """
 
     quality: str
     tissue_db: Mapping[Tissue, float]
     surroundings_db: float
+    streak_db: float
+    deep_db: float
+    deep_from: float
     wall_side_db: tuple[float, float]
+    apex_fade_db: float
     mottle_db: tuple[float, float]
     mottle_mm: tuple[float, float]
     dropout: tuple[float, float]
@@ -96,6 +105,7 @@ class Imaging:
     dynamic_range_db: float
     gamma: float
     target_grey: float
+    border_px: float
     smoothing_px: float
     sharpening: float
 
@@ -108,35 +118,40 @@ def draw_imaging(rng: np.random.Generator, quality: str) -> Imaging:
         quality=quality,
         tissue_db={
             Tissue.MYOCARDIUM: 0.0,
-            Tissue.ATRIAL_WALL: rng.uniform(-3.0, 4.0),
+            Tissue.ATRIAL_WALL: rng.uniform(-10.0, 2.0),
             Tissue.BLOOD: blood,
-            Tissue.ATRIAL_BLOOD: blood + rng.uniform(-3.0, 5.0),
+            Tissue.ATRIAL_BLOOD: blood + rng.uniform(-2.0, 7.0),
             Tissue.MUSCLE_IN_CAVITY: rng.uniform(-6.0, 4.0),
-            Tissue.FIBROUS: rng.uniform(0.0, 8.0),
+            Tissue.FIBROUS: rng.uniform(-2.0, 7.0),
             Tissue.LEAFLET: rng.uniform(0.0, 9.0) - 1.5 * rank,
         },
-        surroundings_db=rng.uniform(-9.0, 3.0),
-        wall_side_db=(rng.uniform(-2.0, 7.0) - rank, rng.uniform(-8.0, 4.0) - rank),
-        mottle_db=(rng.uniform(2.0, 6.0), rng.uniform(1.0, 4.0)),
+        surroundings_db=rng.uniform(-8.0, 7.0),
+        streak_db=rng.uniform(0.0, 4.0),
+        deep_db=rng.uniform(-1.0, 10.0),
+        deep_from=rng.uniform(0.6, 0.85),
+        wall_side_db=(rng.uniform(3.0, 14.0) - rank, rng.uniform(-2.0, 10.0) - rank),
+        apex_fade_db=rng.uniform(0.0, 14.0),
+        mottle_db=(rng.uniform(2.5, 7.0), rng.uniform(1.5, 5.5)),
         mottle_mm=(rng.uniform(10.0, 22.0), rng.uniform(2.5, 6.0)),
         dropout=(rng.uniform(0.0, 0.25) + 0.12 * rank, rng.uniform(5.0, 14.0)),
-        mirror_db=rng.uniform(3.0, 12.0) - 2.0 * rank,
-        haze_db=rng.uniform((-19.0, -15.0, -11.0)[rank], (-10.0, -7.0, -3.5)[rank]),
+        mirror_db=rng.uniform(5.0, 16.0) - 2.0 * rank,
+        haze_db=rng.uniform((-18.0, -15.0, -11.0)[rank], (-9.0, -7.0, -5.0)[rank]),
         haze_mottle_db=rng.uniform(1.0, 3.5),
-        near_field_db=rng.uniform(2.0, 15.0),
-        near_field_mm=rng.uniform(8.0, 34.0),
-        beam_deg=rng.uniform(0.4, 0.85) * (1.0 + 0.12 * rank),
-        pulse_mm=rng.uniform(0.3, 0.55),
+        near_field_db=rng.uniform(4.0, 18.0),
+        near_field_mm=rng.uniform(12.0, 55.0),
+        beam_deg=rng.uniform(0.45, 0.9) * (1.0 + 0.12 * rank),
+        pulse_mm=rng.uniform(0.33, 0.6),
         side_lobe=rng.uniform(0.0, 0.12),
         tgc_db=tuple(rng.normal(0.0, 2.2, 6)),
         line_gain_db=tuple(rng.normal(0.0, 1.6, 9) + _edges(9) * rng.uniform(-7.0, 1.0)),
         noise_db=rng.uniform((-30.0, -24.0, -19.0)[rank], (-16.0, -12.0, -8.0)[rank]),
-        shadows=tuple(_draw_shadow(rng) for _ in range(rng.poisson((0.4, 1.0, 1.8)[rank]))),
-        dynamic_range_db=rng.uniform(45.0, 75.0),
-        gamma=rng.uniform(0.75, 1.35),
+        shadows=tuple(_draw_shadow(rng) for _ in range(rng.poisson((0.3, 0.7, 1.3)[rank]))),
+        dynamic_range_db=rng.uniform(48.0, 78.0),
+        gamma=rng.uniform(1.0, 1.9),
         target_grey=float(np.clip(rng.normal(80.0, 20.0), 35.0, 140.0)),
-        smoothing_px=rng.uniform(0.3, 1.0),
-        sharpening=rng.uniform(0.0, 0.6),
+        border_px=rng.uniform(0.6, 2.2),
+        smoothing_px=rng.uniform(0.6, 1.3),
+        sharpening=rng.uniform(0.0, 0.4),
     )
 
 
@@ -160,8 +175,13 @@ class Scanner:
         size = int(2 * TEXTURE_HALF_MM / TEXTURE_STEP_MM)
         self.scatterers = rng.standard_normal((size, size, 2), np.float32)
         coarse, fine = imaging.mottle_mm
-        self.mottle_around = self._slow(coarse, 2.5) + 0.6 * self._slow(fine, 4.0)
-        self.mottle_heart = self._slow(0.6 * coarse, 1.5) + 0.5 * self._slow(fine, 1.5)
+        self.behind = imaging.deep_db / (1.0 + np.exp(-(self.radius / sector.depth_mm - imaging.deep_from) / 0.05))
+        streaks = np.maximum(self._slow(2.2, 7.0), 0.0) ** 2
+        self.mottle_around = imaging.mottle_db[0] * (self._slow(coarse, 2.5) + 0.6 * self._slow(fine, 4.0))
+        self.mottle_around += imaging.streak_db * (streaks - 0.5) + self.behind
+        self.mottle_heart = imaging.mottle_db[1] * (self._slow(0.6 * coarse, 1.5) + 0.6 * self._slow(fine, 1.5))
+        self.mottle_heart += 0.6 * self.behind
+        self.glints = np.minimum(4.5 * (self._slow(9.0, 2.0) + self._slow(3.0, 2.0)), 5.0)
         self.fading = self._fading()
         self.haze = self._haze()
         self.gain = self._gain()
@@ -184,16 +204,16 @@ class Scanner:
         echoes += cv2.GaussianBlur(
             self.rng.standard_normal((*self.shape, 2), np.float32) * (noise * 2.0)[..., None], (0, 0), 0.6
         )
-        power = echoes[..., 0] ** 2 + echoes[..., 1] ** 2
-        compressed = 10.0 * np.log10(power + 1e-7)
-        return self._grey(compressed)
+        envelope = cv2.GaussianBlur(np.hypot(echoes[..., 0], echoes[..., 1]), (0, 0), self.imaging.smoothing_px)
+        return self._grey(20.0 * np.log10(envelope + 1e-4))
 
     def _echogenicity_db(self, plane: Plane) -> FloatArray:
         imaging = self.imaging
-        level = imaging.surroundings_db + imaging.mottle_db[0] * self.mottle_around
-        heart = imaging.mottle_db[1] * self.mottle_heart - self.fading
+        level = imaging.surroundings_db + self.mottle_around
+        heart = self.mottle_heart - self.fading
         left, right = imaging.wall_side_db
         heart += left + (right - left) / (1.0 + np.exp(-self.u / 5.0))
+        heart -= imaging.apex_fade_db / (1.0 + np.exp(-(self.v - 55.0) / 10.0))
         for region in plane.regions:
             mask = fill_polygon(self.shape, self.sector.to_polar(self.pose.to_image(region.outline)))
             value = imaging.tissue_db[region.tissue]
@@ -201,7 +221,7 @@ class Scanner:
                 level[mask] = value
             else:
                 level[mask] = value + heart[mask]
-        return cv2.GaussianBlur(level.astype(np.float32), (0, 0), 0.7)
+        return cv2.GaussianBlur(level.astype(np.float32), (0, 0), imaging.border_px)
 
     def _mirrors(self, plane: Plane) -> FloatArray:
         """Amplitude of mirror-like surfaces: strongest where the beam meets them at a right angle."""
@@ -213,10 +233,10 @@ class Scanner:
             middle = image[1:] + image[:-1]
             facing = np.abs(along[:, 0] * middle[:, 1] - along[:, 1] * middle[:, 0])
             facing /= np.linalg.norm(along, axis=1) * np.linalg.norm(middle, axis=1) + 1e-9
-            strength = interface.strength * (0.12 + 0.88 * facing**4)
+            strength = interface.strength * (0.03 + 0.97 * facing**4)
             for (row_a, col_a), (row_b, col_b), value in zip(polar[:-1], polar[1:], strength, strict=True):
                 cv2.line(canvas, (int(col_a), int(row_a)), (int(col_b), int(row_b)), float(value), 2, shift=3)
-        modulation = _amplitude(self.imaging.mirror_db + 4.0 * self.mottle_heart - self.fading)
+        modulation = _amplitude(self.imaging.mirror_db + self.glints - self.fading)
         return canvas * modulation
 
     def _material_scatterers(self, contraction: float) -> npt.NDArray[np.float32]:
@@ -260,18 +280,19 @@ class Scanner:
 
     def _grey(self, compressed: FloatArray) -> npt.NDArray[np.uint8]:
         imaging = self.imaging
-        smooth = cv2.GaussianBlur(compressed.astype(np.float32), (0, 0), imaging.smoothing_px)
-        smooth += imaging.sharpening * (smooth - cv2.GaussianBlur(smooth, (0, 0), 2.5))
-        cartesian = cv2.remap(smooth, self.map_cols, self.map_rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        compressed += imaging.sharpening * (compressed - cv2.GaussianBlur(compressed, (0, 0), 2.5))
+        cartesian = cv2.remap(
+            compressed, self.map_cols, self.map_rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         if self.grey_offset is None:
             wanted = imaging.dynamic_range_db * (imaging.target_grey / 255.0) ** (1.0 / imaging.gamma)
-            self.grey_offset = wanted - float(np.median(cartesian[self.inside]))
+            self.grey_offset = float(wanted - np.median(cartesian[self.inside]))
         share = np.clip((cartesian + self.grey_offset) / imaging.dynamic_range_db, 0.0, 1.0)
         grey = 255.0 * share**imaging.gamma
         return np.where(self.inside, np.clip(np.rint(grey), 1, 255), 0).astype(np.uint8)
 
     def _fading(self) -> FloatArray:
-        """dB lost where the wall drops out: the peaks of a slow random field."""
+        """Decibels lost where the wall drops out: the peaks of a slow random field."""
         share, loss = self.imaging.dropout
         field = self._slow(14.0, 1.2)
         edge = np.quantile(field, 1.0 - share) if share > 0 else field.max() + 1.0
@@ -282,7 +303,9 @@ class Scanner:
         imaging = self.imaging
         near = imaging.near_field_db * np.exp(-self.radius / imaging.near_field_mm)
         rings = 2.5 * np.cos(2.0 * np.pi * self.radius / self.rng.uniform(2.0, 6.0)) * np.exp(-self.radius / 9.0)
-        return _amplitude(imaging.haze_db + imaging.haze_mottle_db * self._slow(18.0, 2.0) + near + rings)
+        return _amplitude(
+            imaging.haze_db + imaging.haze_mottle_db * self._slow(18.0, 2.0) + near + rings + 0.7 * self.behind
+        )
 
     def _gain(self) -> FloatArray:
         """Residual gain along depth and lines, and shadows, as an amplitude on the polar grid."""
@@ -314,7 +337,7 @@ def _draw_shadow(rng: np.random.Generator) -> Shadow:
         centre_deg=float(side * (rng.uniform(25.0, 45.0) if at_edge else rng.uniform(0.0, 25.0))),
         width_deg=rng.uniform(3.0, 12.0) if at_edge else rng.uniform(1.5, 6.0),
         depth_mm=rng.uniform(0.0, 50.0),
-        loss_db=rng.uniform(4.0, 20.0),
+        loss_db=rng.uniform(3.0, 13.0),
     )
 
 
@@ -325,7 +348,8 @@ def _edges(knots: int) -> FloatArray:
 
 def _through(knots: tuple[float, ...], count: int) -> npt.NDArray[np.float32]:
     """A smooth curve through equally spaced knots, at `count` points."""
-    return cv2.resize(np.float32([knots]), (count, 1), interpolation=cv2.INTER_CUBIC)[0]
+    row = np.array([knots], np.float32)
+    return np.asarray(cv2.resize(row, (count, 1), interpolation=cv2.INTER_CUBIC)[0], np.float32)
 
 
 def _amplitude(level_db: Any) -> Any:
