@@ -9,8 +9,10 @@ import pytest
 import tensorflow as tf
 
 from data_pipeline.cache import FrameCache, build_cache
+from data_pipeline.datasets import camus
 from data_pipeline.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 from data_pipeline.preprocess import Preprocessing
+from data_pipeline.sample import Structure
 from recipes.base import Augmentation
 from tests.data_pipeline.test_augment import FULL
 from tests.data_pipeline.test_cache import CLASSES, REPOSITORY, listed, load, write_cases
@@ -180,6 +182,20 @@ def test_evaluation_is_every_frame_in_order_unchanged(cache: FrameCache) -> None
         assert [images.shape for images, _ in epoch] == [(4, 40, 32, 1), (4, 40, 32, 1), (3, 40, 32, 1)]
         np.testing.assert_array_equal(np.concatenate([images[..., 0] for images, _ in epoch]), cache.images)
         np.testing.assert_array_equal(np.concatenate([one_hot.argmax(axis=3) for _, one_hot in epoch]), cache.labels)
+
+
+@pytest.mark.data
+def test_real_frames_keep_their_walls_brighter_than_their_blood(camus_subset: Path, tmp_path: Path) -> None:
+    """Were labels and images to part ways, the two would be alike."""
+    structures = (Structure.BACKGROUND, Structure.LV, Structure.MYO, Structure.LA)
+    cases = camus.list_cases(camus_subset)[:16]
+    cache = build_cache(cases, camus.load_sample, Preprocessing(128, 128), structures, tmp_path)
+    dataset = training_dataset(cache, batch_size=16, augmentation=FULL, classes=4, seed=0)
+    [(images, one_hot)] = dataset.take(1)
+    areas = tf.reduce_sum(one_hot, axis=(1, 2))
+    means = (tf.reduce_sum(images * one_hot, axis=(1, 2)) / areas).numpy()
+    assert (areas.numpy() > 0).all()
+    assert (means[:, 2] > means[:, 1]).mean() > 0.85
 
 
 @pytest.mark.parametrize(
