@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from reports.report import write_report
 
 from cart.measure import MeasurementSpec, Predictor, anterior_side_of
 from data_pipeline.sample import Case
@@ -33,9 +32,11 @@ from evaluation.summary import summarise
 from postprocessing.calibration import Calibration
 from recipes.base import Recipe, from_dict, to_dict
 from reports.overlay import draw_overlay
+from reports.report import write_report
 from shell.command import add_debug_option, run_command
 from shell.errors import UsageError, UserError
 from shell.files import atomic_folder, atomic_path, read_json, write_json
+from training.backend import start_backend
 
 EXAMPLES = """examples:
   python evaluate.py --run runs/first                                   its own test patients
@@ -75,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_debug_option(parser)
     arguments = parser.parse_args(argv)
 
+    start_backend()
     source = load_run_source(arguments.run) if arguments.run else load_bundle_source(arguments.bundle)
     if arguments.calibration is not None:
         calibration = None if arguments.calibration == "none" else read_calibration(Path(arguments.calibration))

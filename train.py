@@ -65,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def show_list() -> int:
     """Prints every network with its recipe, paper, parameters, input and classes, then the other recipes."""
+    from training.backend import start_backend
+
+    start_backend()
     import models
 
     print(f"{'model':<12} {'recipe':<14} {'parameters':>10}  {'input':<9} {'classes':<24} paper")
@@ -83,6 +86,9 @@ def show_list() -> int:
 
 def begin(recipe: Recipe, data_spec: str, fold: int | None, out: Path | None) -> Path:
     """Splits the data and writes recipe and split into a new run folder."""
+    from training.backend import start_backend
+
+    start_backend()
     from data_pipeline.spec import open_dataset
     from data_pipeline.splits import split_patients
     from training.run_folder import begin_run
@@ -110,6 +116,9 @@ def free_folder(name: str) -> Path:
 
 def run(folder: Path, *, resume: bool, encoder_weights: str | None = None, initial_weights: Path | None = None) -> int:
     """Trains in a begun run folder, then fits the hinge-point calibration on its validation frames."""
+    from training.backend import start_backend
+
+    start_backend()
     from data_pipeline.spec import open_dataset
     from training import run_folder
     from training.loop import train

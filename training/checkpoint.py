@@ -37,7 +37,7 @@ def load_checkpoint(folder: Path, model: keras.Model) -> Progress:
     """
     path = folder / FILE
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             state = json.loads(str(archive["state"]))
             if state["format"] != FORMAT:
                 raise UserError(f"{path}: checkpoint format {state['format']}, this version reads {FORMAT}")
