@@ -10,7 +10,7 @@ import cv2
 
 from cart.frames import Frame, add_frame_arguments
 from cart.measure import ImageMeasurement, MeasurementSpec, Predictor
-from cart.records import FAILED, Record, csv_row, diameter_text, measure_files, software_versions, summary_line
+from cart.records import FAILED, Record, csv_row, measure_files, software_versions, summary_line
 from reports.overlay import draw_overlay
 from shell.command import add_debug_option, run_command
 from shell.files import atomic_path, write_json
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     model, predictor, spec = load_run_network(arguments.run) if arguments.run else load_bundle_network(arguments.bundle)
+    software = software_versions()
     records: list[Record] = []
     overlays: set[str] = set()
     for result in measure_files(
@@ -50,11 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         spacing_mm=arguments.spacing_mm,
         anterior_side=arguments.anterior_side,
     ):
-        record = {**result.record, "model": model, "software": software_versions()}
+        record = {**result.record, "model": model, "software": software}
         if result.frame and result.measurement:
             name = overlay_name(result.frame.path, overlays)
             overlays.add(name)
-            write_overlay(arguments.out / name, result.frame, result.measurement, diameter_text(record))
+            write_overlay(arguments.out / name, result.frame, result.measurement)
             record["overlay"] = name
         records.append(record)
     failed = [record for record in records if record["status"] == FAILED]
@@ -94,7 +95,7 @@ def overlay_name(path: Path, taken: set[str]) -> str:
     return name
 
 
-def write_overlay(path: Path, frame: Frame, measurement: ImageMeasurement, text: str | None) -> None:
+def write_overlay(path: Path, frame: Frame, measurement: ImageMeasurement) -> None:
     """The frame with its contours, contact line, hinge points and diameter, as PNG."""
     found = measurement.frame
     picture = draw_overlay(
@@ -102,7 +103,7 @@ def write_overlay(path: Path, frame: Frame, measurement: ImageMeasurement, text:
         found.label_map,
         contact_line=found.contact_line.points if found.contact_line else None,
         hinge_points=found.hinge_points,
-        diameter_text=text,
+        diameter_text=None if found.annulus_diameter is None else f"{found.annulus_diameter:.1f} {found.unit}",
         spacing_mm=frame.spacing_mm,
     )
     content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()

@@ -33,15 +33,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     spec = read_bundle(arguments.bundle)
+    runner = load_runner(spec, arguments.threads)
+    software = software_versions()
     results = measure_files(
         progress(arguments.inputs, label="measure", unit="frames"),
-        predictor=load_runner(spec, arguments.threads),
+        predictor=runner,
         spec=spec.measurement,
         view=arguments.view,
         spacing_mm=arguments.spacing_mm,
         anterior_side=arguments.anterior_side,
     )
-    records = [{**result.record, "model": spec.model, "software": software_versions()} for result in results]
+    records = [{**result.record, "model": spec.model, "software": software} for result in results]
     for record in records:
         if record["status"] == FAILED:
             print(summary_line(record), file=sys.stderr)

@@ -14,7 +14,7 @@ from data_pipeline.sample import Phase, View
 from shell.errors import UserError
 
 APICAL_VIEWS = (View.A2C, View.A3C, View.A4C)
-CAMUS_NAME = re.compile(r"(?:^|_)([234]CH)(?:_(ED|ES))?(_gt)?(?=[._]|$)", re.IGNORECASE)
+CAMUS_NAME = re.compile(r"(?:^|_)([234]CH)(?:_(ED|ES))?(_gt|_structures)?(?=[._]|$)", re.IGNORECASE)
 PITCH_RANGE_MM = (0.001, 10.0)
 
 
@@ -44,13 +44,15 @@ def read_frame(path: Path, *, view: View | None = None, spacing_mm: tuple[float,
     """
     named_view, phase, is_reference = parse_camus_name(path.name)
     if is_reference:
-        raise UserError(f"{path}: a reference label map by its name (_gt), not an image; give the image without _gt")
+        raise UserError(f"{path}: a reference label map by its name, not an image; give the image of that frame")
     image = read_image(path)
     return Frame(path, image.array, spacing_mm or image.spacing_mm, view or named_view, phase)
 
 
 def parse_camus_name(name: str) -> tuple[View | None, Phase | None, bool]:
-    """View, phase and whether it is a reference (`_gt`), from a CAMUS file name; None where the name does not say.
+    """View, phase and whether it is a reference, from a CAMUS file name; None where the name does not say.
+
+    A reference ends in `_gt`, or in `_structures` as the simulated data set has it.
 
     >>> parse_camus_name("patient0001_4CH_ED.nii.gz")
     (<View.A4C: 'A4C'>, <Phase.ED: 'ED'>, False)

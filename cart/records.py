@@ -133,21 +133,17 @@ def csv_row(record: Record) -> dict[str, str | float]:
 
 
 def summary_line(record: Record) -> str:
-    """A record in one line for people."""
+    """A record in one line for people: `frame.png: A4C ED 31.4 mm (calibrated 30.9)`."""
     if record["status"] == FAILED:
         return f"failed: {record['error']}"
-    what = " ".join(record[key] for key in ("view", "phase") if record[key])
-    flags = f" ({', '.join(record['flags'])})" if record["flags"] else ""
-    return f"{record['input']}: {what + ' ' if what else ''}{diameter_text(record) or record['status']}{flags}"
-
-
-def diameter_text(record: Record) -> str | None:
-    """`31.4 mm (calibrated 30.9)`, or None without hinge points."""
-    if record["annulus_diameter"] is None:
-        return None
-    text = f"{record['annulus_diameter']:.1f} {record['unit']}"
-    calibrated = record["calibrated"]
-    return f"{text} (calibrated {calibrated['annulus_diameter']:.1f})" if calibrated else text
+    words = [record[key] for key in ("view", "phase") if record[key]]
+    diameter, calibrated = record["annulus_diameter"], record["calibrated"]
+    words.append(record["status"] if diameter is None else f"{diameter:.1f} {record['unit']}")
+    if calibrated:
+        words.append(f"(calibrated {calibrated['annulus_diameter']:.1f})")
+    if record["flags"]:
+        words.append(f"[{', '.join(record['flags'])}]")
+    return f"{record['input']}: {' '.join(words)}"
 
 
 def software_versions() -> dict[str, str]:

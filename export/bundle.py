@@ -106,10 +106,8 @@ def write_bundle(
     Raises:
         UserError: `folder` holds something else, or the artefact does not compute what the Keras model computes.
     """
-    if folder.exists() and not (folder / BUNDLE_FILE).is_file():
-        raise UserError(f"{folder}: exists and is not a bundle; it is not replaced. Give another --out")
     spec = measurement_spec(run)
-    with atomic_folder(folder) as temporary:
+    with atomic_folder(folder, marker=BUNDLE_FILE) as temporary:
         artefact = EXPORTERS[format_name](run.model, temporary)
         _describe(temporary, run, spec, format_name, artefact)
         exported = network_outputs(load_predictor(temporary), frames, spec, f"check {format_name}")

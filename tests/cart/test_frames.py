@@ -21,6 +21,7 @@ from tests.export.drawn_heart import SPACING_MM, write_heart_nifti
         ("patient0001_3CH.png", (View.A3C, None, False)),
         ("patient0001_4ch_es.nii", (View.A4C, Phase.ES, False)),
         ("patient0001_4CH_ED_gt.nii.gz", (View.A4C, Phase.ED, True)),
+        ("patient0001_4CH_ED_structures.nii.gz", (View.A4C, Phase.ED, True)),
         ("patient0001_2CH_half_sequence.nii.gz", (View.A2C, None, False)),
         ("4CH_ED.png", (View.A4C, Phase.ED, False)),
         ("study.1_4CH_ED.nii.gz", (View.A4C, Phase.ED, False)),

@@ -75,7 +75,7 @@ def test_an_older_bundle_is_replaced_whole(tmp_path: Path) -> None:
 def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "thesis.tex").touch()
-    with pytest.raises(UserError, match="not a bundle; it is not replaced"):
+    with pytest.raises(UserError, match=r"holds no bundle\.json, so it is not replaced"):
         write_heart_bundle(tmp_path / "b", "tflite-float32")
     assert (tmp_path / "b" / "thesis.tex").exists()
 
