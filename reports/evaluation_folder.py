@@ -37,8 +37,8 @@ class Row:
 
     @property
     def subgroup(self) -> str:
-        """`A4C-ED`; empty where view or phase is unknown."""
-        return f"{self.view}-{self.phase}" if self.view and self.phase else ""
+        """`A4C-ED`; `A4C` where the phase is unknown, empty where the view is."""
+        return f"{self.view}-{self.phase}" if self.view and self.phase else self.view
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ class Evaluation:
     @cached_property
     def subgroups(self) -> tuple[str, ...]:
         """The paper's four, then others that occur (A3C), without `all`."""
-        found = dict.fromkeys(r.subgroup for r in self.rows if r.subgroup)
-        return PAPER_SUBGROUPS + tuple(sorted(g for g in found if g not in PAPER_SUBGROUPS))
+        found = {r.subgroup for r in self.frames if r.subgroup}
+        return PAPER_SUBGROUPS + tuple(sorted(found.difference(PAPER_SUBGROUPS)))
 
     def rows_of(self, metric: str, *, structure: str, where: Callable[[Row], bool] | None = None) -> list[Row]:
         """Rows of a structure's metric that satisfy `where`."""
@@ -207,11 +207,6 @@ class Evaluation:
     def has_constructed_truth(self) -> bool:
         """The frames are simulated and their hinge points known by construction."""
         return bool(self.block("hinge_constructed"))
-
-    @cached_property
-    def patients(self) -> tuple[str, ...]:
-        """The patients evaluated."""
-        return tuple(dict.fromkeys(r.patient for r in self.rows))
 
 
 def _only(series: Series, cases: set[str]) -> Series:

@@ -7,6 +7,7 @@ picture reads on a phone, a desk and paper.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -31,11 +32,11 @@ from reports.tables import COORDINATES, Missing, has_calibration, number
 
 WIDTH_IN = 4.8
 DPI = 200
-RC: dict[str, Any] = {
+RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.labelsize": 9,
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -43,7 +44,7 @@ RC: dict[str, Any] = {
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
     "axes.edgecolor": "#666666",
-    "legend.fontsize": 8,
+    "legend.fontsize": 9,
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     "figure.facecolor": "white",
@@ -87,7 +88,7 @@ def draw_figures(evaluation: Evaluation) -> dict[str, Drawing | Missing]:
         return {key: function(evaluation) for key, function in draw.items()}
 
 
-def save(drawing: Drawing, path: Any) -> None:
+def save(drawing: Drawing, path: Path) -> None:
     """Writes a figure as PNG."""
     with mpl.rc_context(RC):
         drawing.figure.savefig(path, dpi=DPI, format="png")
@@ -186,9 +187,13 @@ def sorted_diameters(evaluation: Evaluation) -> Drawing | Missing:
         for column, (name, suffix) in enumerate(suffixes.items()):
             reference, predicted = evaluation.pairs(*_diameters(suffix), subgroup=group)
             axes: Axes = grid[row][column]
-            style = {"marker": "o"} if reference.n == 1 else {}
-            axes.plot(_ranks(reference.n), np.sort(reference.values), "--", color=REFERENCE, label="reference", **style)
-            axes.plot(_ranks(predicted.n), np.sort(predicted.values), "-", color=PREDICTED, label="predicted", **style)
+            marker = "o" if reference.n == 1 else None
+            axes.plot(
+                _ranks(reference.n), np.sort(reference.values), "--", color=REFERENCE, label="reference", marker=marker
+            )
+            axes.plot(
+                _ranks(predicted.n), np.sort(predicted.values), "-", color=PREDICTED, label="predicted", marker=marker
+            )
             change = _relative_percent(predicted.values, reference.values)
             axes.text(
                 0.03,
@@ -289,7 +294,7 @@ def bias(evaluation: Evaluation) -> Drawing | Missing:
         axes.set(title=label, xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal", xlabel=f"x bias, {unit}")
     grid[0].set_ylabel(f"y bias, {unit}")
     handles = {text: handle for axes in grid for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(5, len(handles)))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
     mean = np.mean(known, axis=0)
     return Drawing(
         "fig-09-bias",

@@ -92,7 +92,7 @@ def draw_overlay(
     else:
         legend.append(_LegendEntry("no hinge points: LV and LA do not touch", None))
     if reference_hinge_points is not None:
-        legend.append(_LegendEntry("reference hinge points", _legend_cross))
+        legend.append(_LegendEntry("reference points", _legend_cross))
     return canvas.finished(legend)
 
 
@@ -152,7 +152,8 @@ class _Canvas:
             points = gaussian_filter1d(contour[:, 0, :].astype(np.float64), self.size(2.5), axis=0, mode="wrap")
             closed = np.concatenate([points, points[:1]])
             if dashed:
-                pale = tuple((c + 255) // 2 for c in colour)
+                red, green, blue = colour
+                pale = ((red + 255) // 2, (green + 255) // 2, (blue + 255) // 2)
                 self._stroke(_dashes(closed, DASH_PX * self.unit, GAP_PX * self.unit), pale, thickness=2, rim=False)
             else:
                 self._stroke([closed], colour, thickness=2.4)

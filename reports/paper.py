@@ -2,7 +2,10 @@
 
 from typing import Final
 
-NAME: Final = "Schmidt & Overhoff"
+CITATION: Final = (
+    "C. Schmidt, H. M. Overhoff: Estimation of mitral valve hinge point coordinates – deep neural net for "
+    "echocardiogram segmentation."
+)
 PATIENTS: Final = 50  # §3.2, test patients
 
 # Table 1: Dice of the left ventricle at ED and ES; the second row is the paper's own comparison, Leclerc et al. 2019

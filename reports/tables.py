@@ -21,6 +21,7 @@ SUFFIXES = {"before": "", "calibrated": "_calibrated", "calibrated_in_sample": "
 COORDINATES = {"amvl_col": "aMVL x", "amvl_row": "aMVL y", "pmvl_col": "pMVL x", "pmvl_row": "pMVL y"}
 BOTH_POINTS = {"col": "both points, x", "row": "both points, y"}
 WITHIN_MM = (2, 3, 5)
+LONG_ROWS = 20
 
 STATUS_MEANINGS = {
     "no_contact_line": "Predicted LV and LA do not touch: no hinge points and no diameter for this frame.",
@@ -33,7 +34,7 @@ STATUS_MEANINGS = {
     "calibration_unit_differs": "The calibration is in mm and the frame in px, or the other way round.",
 }
 OUTLIER_MEANINGS = {
-    **{name: text[0].upper() + text[1:] + "." for name, text in FLAGS.items()},
+    **{name: f"Prediction: {text}." for name, text in FLAGS.items()},
     "no_contact_line": "Predicted LV and LA do not touch.",
     "no_reference_contact_line": "LV and LA of the reference do not touch.",
     "no_reference": "No reference labels.",
@@ -57,7 +58,7 @@ class Table:
         key: its HTML id.
         title: e.g. `Table 1. Dice of the left ventricle`.
         columns: (group, name) of each column; neighbours of the same non-empty group share a heading.
-        rows: the first cell of each heads its row.
+        rows: the first cell of each heads its row; a row of one cell heads the rows that follow it.
         notes: sentences below it.
     """
 
@@ -79,6 +80,22 @@ class Table:
             else:
                 spans.append((group, 1))
         return tuple(spans)
+
+    @property
+    def bodies(self) -> tuple[tuple[str, tuple[tuple[Cell, ...], ...]], ...]:
+        """The rows below each heading; rows before the first heading have an empty one."""
+        bodies: list[tuple[str, list[tuple[Cell, ...]]]] = [("", [])]
+        for row in self.rows:
+            if len(row) == 1:
+                bodies.append((row[0].text, []))
+            else:
+                bodies[-1][1].append(row)
+        return tuple((heading, tuple(rows)) for heading, rows in bodies if rows)
+
+    @property
+    def long(self) -> bool:
+        """Too long to be kept on one printed page."""
+        return len(self.rows) > LONG_ROWS
 
 
 @dataclass(frozen=True)
@@ -130,9 +147,9 @@ def dice_table(evaluation: Evaluation) -> Table | Missing:
         return Missing(title, "No Dice of the LV in this evaluation.")
 
     def row(statistic: str) -> tuple[Cell, ...]:
-        return ours(*(number(_figure(block, statistic), 3) for block in blocks))
+        return ours(*(number(figure_of(block, statistic), 3) for block in blocks))
 
-    undefined = sum(int(_figure(blocks[-1], key, 0)) for key in ("undefined", "failed"))
+    undefined = sum(int(figure_of(blocks[-1], key, 0)) for key in ("undefined", "failed"))
     return Table(
         "table-1",
         title,
@@ -148,7 +165,7 @@ def dice_table(evaluation: Evaluation) -> Table | Missing:
             ),
             (Cell("ours: mean"), *row("mean")),
             (Cell("ours: median"), *row("median")),
-            (Cell("ours: frames"), *ours(*(str(int(_figure(block, "n", 0))) for block in blocks))),
+            (Cell("ours: frames"), *ours(*(str(int(figure_of(block, "n", 0))) for block in blocks))),
         ),
         (f"{undefined} frames have no Dice (empty or missing masks) and are not in the mean.",) if undefined else (),
     )
@@ -168,14 +185,14 @@ def diameter_table(evaluation: Evaluation) -> Table | Missing:
             (
                 Cell(group),
                 *from_paper(number(stated[0], 1) if stated else DASH),
-                *ours(number(_figure(block.get("before"), "median_predicted"), 1)),
-                *ours(number(_figure(block.get("calibrated"), "median_predicted"), 1)),
+                *ours(number(figure_of(block.get("before"), "median_predicted"), 1)),
+                *ours(number(figure_of(block.get("calibrated"), "median_predicted"), 1)),
                 *from_paper(number(stated[1], 1) if stated else DASH),
-                *ours(number(_figure(block, "median_reference"), 1)),
+                *ours(number(figure_of(block, "median_reference"), 1)),
                 *ours(
-                    number(_figure(block.get("before"), "bias"), 1, signed=True),
-                    number(_figure(block.get("before"), "mae"), 1),
-                    str(int(_figure(block.get("before"), "n", 0))),
+                    number(figure_of(block.get("before"), "bias"), 1, signed=True),
+                    number(figure_of(block.get("before"), "mae"), 1),
+                    str(int(figure_of(block.get("before"), "n", 0))),
                     str(evaluation.count("annulus", group, "failed")),
                 ),
             )
@@ -218,8 +235,8 @@ def coordinate_table(evaluation: Evaluation) -> Table | Missing:
         cells = [Cell(name)]
         for group in (*evaluation.subgroups, ALL):
             block = evaluation.block("hinge", group, f"{coordinate}_{unit}", state)
-            spread = interval(_figure(block, "p15"), _figure(block, "p85"))
-            cells += ours(DASH if spread == DASH else f"{spread}\n{number(_figure(block, 'median_absolute'))}")
+            spread = interval(figure_of(block, "p15"), figure_of(block, "p85"))
+            cells += ours(DASH if spread == DASH else f"{spread}\n{number(figure_of(block, 'median_absolute'))}")
         stated = paper.ABSOLUTE_ERROR_MM.get(coordinate)
         cells += from_paper(number(stated[0]) if stated else DASH)
         rows.append(tuple(cells))
@@ -252,19 +269,20 @@ def error_model_table(evaluation: Evaluation) -> Table | Missing:
     rows: list[tuple[Cell, ...]] = []
     rejected = tested = 0
     for group in (*evaluation.subgroups, ALL):
+        rows.append(ours(group))
         for coordinate, name in COORDINATES.items():
             block = evaluation.block("hinge", group, f"{coordinate}_{unit}", "before")
-            p = _figure(block, "shapiro_wilk_p")
+            p = figure_of(block, "shapiro_wilk_p")
             if group != ALL and math.isfinite(p):
                 tested += 1
                 rejected += p < 0.05
             rows.append(
                 (
-                    Cell(f"{group} {name}"),
+                    Cell(name),
                     *ours(
-                        str(int(_figure(block, "n", 0))),
-                        *(number(_figure(block, key), signed=True) for key in ("bias", "p15", "p85", "mean")),
-                        number(_figure(block, "sd")),
+                        str(int(figure_of(block, "n", 0))),
+                        *(number(figure_of(block, key), signed=True) for key in ("bias", "p15", "p85", "mean")),
+                        number(figure_of(block, "sd")),
                         p_value(p),
                     ),
                 )
@@ -272,7 +290,7 @@ def error_model_table(evaluation: Evaluation) -> Table | Missing:
     return Table(
         "error-model",
         title,
-        plain("view-phase, coordinate", "n", "bias (median)", "15 %", "85 %", "mean", "sd", "Shapiro–Wilk p"),
+        plain("coordinate", "n", "bias (median)", "15 %", "85 %", "mean", "sd", "Shapiro–Wilk p"),
         tuple(rows),
         (
             f"Normality is rejected (p < 0.05) for {rejected} of {tested} series; in the paper for all but one. So "
@@ -368,9 +386,9 @@ def distance_table(evaluation: Evaluation) -> Table | Missing:
             (
                 Cell(group),
                 *ours(
-                    str(int(_figure(block, "n", 0))),
-                    str(int(_figure(block, "failed", 0))),
-                    *(number(_figure(block, key)) for key in ("median", "mean", "p85")),
+                    str(int(figure_of(block, "n", 0))),
+                    str(int(figure_of(block, "failed", 0))),
+                    *(number(figure_of(block, key)) for key in ("median", "mean", "p85")),
                     number(float(distances.max()) if len(distances) else math.nan),
                     *(percent(share) for share in shares if unit == "mm"),
                 ),
@@ -445,7 +463,7 @@ def off_centre_table(evaluation: Evaluation) -> Table | Missing:
 def segmentation_table(evaluation: Evaluation) -> Table | Missing:
     """Overlap and distance of every structure, all frames."""
     unit = evaluation.length_unit
-    title = f"Segmentation: mean ± sd over frames; distances in {unit}"
+    title = f"Overlap and distance of each structure; distances in {unit}"
     if not evaluation.structures:
         return Missing(title, "No structure was judged (no reference labels).")
     metrics = {
@@ -453,34 +471,30 @@ def segmentation_table(evaluation: Evaluation) -> Table | Missing:
         "IoU": ("iou", 3),
         "CPA": ("cpa", 3),
         "sensitivity": ("sensitivity", 3),
-        "pixel accuracy": ("pixel_accuracy", 3),
         f"d_m, {unit}": (f"mean_absolute_distance_{unit}", 2),
         f"d_H, {unit}": (f"hausdorff_{unit}", 2),
     }
+    phases = {"ED and ES": ("metrics",), "ED": ("metrics_by_phase", "ED"), "ES": ("metrics_by_phase", "ES")}
     rows: list[tuple[Cell, ...]] = []
     for structure in evaluation.structures:
-        for label, path in (
-            ("", ("metrics",)),
-            (" ED", ("metrics_by_phase", "ED")),
-            (" ES", ("metrics_by_phase", "ES")),
-        ):
+        name = STRUCTURE_NAMES.get(structure)
+        rows.append(ours(f"{structure}, {name}" if name else structure))
+        for label, path in phases.items():
             blocks = [evaluation.block(*path, structure, key) for key, _ in metrics.values()]
             rows.append(
-                (
-                    Cell(structure + label),
-                    *ours(str(int(_figure(blocks[0], "n", 0)))),
-                    *ours(*(_mean_sd(b, digits) for b, (_, digits) in zip(blocks, metrics.values(), strict=True))),
-                    *ours(str(sum(int(_figure(blocks[0], key, 0)) for key in ("undefined", "failed")))),
+                ours(
+                    label,
+                    str(int(figure_of(blocks[0], "n", 0))),
+                    str(sum(int(figure_of(blocks[0], key, 0)) for key in ("undefined", "failed"))),
+                    *(_mean_sd(b, digits) for b, (_, digits) in zip(blocks, metrics.values(), strict=True)),
                 )
             )
-    names = "; ".join(f"{s}: {STRUCTURE_NAMES[s]}" for s in evaluation.structures if s in STRUCTURE_NAMES)
     return Table(
         "segmentation",
         title,
-        plain("structure", "n", *metrics, "no Dice"),
+        (("", "phase"), ("frames", "n"), ("frames", "no Dice"), *(("mean ± sd", name) for name in metrics)),
         tuple(rows),
         (
-            names + ".",
             "CPA: class pixel accuracy, TP/(TP+FP). d_m: mean absolute distance between the contours; d_H: Hausdorff "
             "distance, the largest. n and “no Dice” count frames with and without a defined Dice.",
         ),
@@ -491,32 +505,34 @@ def volume_table(evaluation: Evaluation) -> Table | Missing:
     """Volumes and ejection fraction against the reference's, biplane first, single-plane where a view is missing."""
     title = "Left-ventricular volumes and ejection fraction (Simpson, 20 discs)"
     sources = {
-        "biplane": ("clinical",),
+        "Biplane (A4C and A2C)": ("clinical",),
         "A4C alone": ("clinical_single_plane", "A4C"),
         "A2C alone": ("clinical_single_plane", "A2C"),
-        "biplane, against the constructed truth": ("clinical_constructed",),
-        "biplane, reference against the constructed truth": ("clinical_reference_vs_constructed",),
+        "Biplane, prediction against the constructed truth": ("clinical_constructed",),
+        "Biplane, mask-derived reference against the constructed truth": ("clinical_reference_vs_constructed",),
     }
     rows: list[tuple[Cell, ...]] = []
     measured = 0
     for label, path in sources.items():
+        blocks = evaluation.block(*path)
+        if path != ("clinical",) and not any(figure_of(b, "n", 0) + figure_of(b, "failed", 0) for b in blocks.values()):
+            continue
+        rows.append(ours(label))
         for quantity, name in {"edv": "EDV, ml", "esv": "ESV, ml", "ef": "EF, %"}.items():
-            block = evaluation.block(*path, quantity)
-            n, failed = int(_figure(block, "n", 0)), int(_figure(block, "failed", 0))
-            if n + failed == 0 and path != ("clinical",):
-                continue
+            block = blocks.get(quantity)
+            n, failed = int(figure_of(block, "n", 0)), int(figure_of(block, "failed", 0))
             measured += n
             rows.append(
                 (
-                    Cell(f"{name}: {label}"),
+                    Cell(name),
                     *ours(
                         str(n),
                         str(failed),
-                        *(number(_figure(block, key), 1) for key in ("mean_reference", "mean_predicted")),
-                        number(_figure(block, "r"), 3),
-                        number(_figure(block, "bias"), 1, signed=True),
-                        _limits(_figure(block, "loa_lower"), _figure(block, "loa_upper")),
-                        number(_figure(block, "mae"), 1),
+                        *(number(figure_of(block, key), 1) for key in ("mean_reference", "mean_predicted")),
+                        number(figure_of(block, "r"), 3),
+                        number(figure_of(block, "bias"), 1, signed=True),
+                        _limits(figure_of(block, "loa_lower"), figure_of(block, "loa_upper")),
+                        number(figure_of(block, "mae"), 1),
                     ),
                 )
             )
@@ -551,12 +567,13 @@ def constructed_table(evaluation: Evaluation) -> Table | Missing | None:
         return None
     unit = evaluation.length_unit
     comparisons = {
-        "prediction against mask-derived reference": ("hinge", "annulus"),
-        "prediction against constructed truth": ("hinge_constructed", "annulus_constructed"),
-        "mask-derived reference against constructed truth": ("hinge_reference_vs_constructed", ""),
+        "Prediction against the mask-derived reference": ("hinge", "annulus"),
+        "Prediction against the constructed truth": ("hinge_constructed", "annulus_constructed"),
+        "Mask-derived reference against the constructed truth": ("hinge_reference_vs_constructed", ""),
     }
     rows: list[tuple[Cell, ...]] = []
     for label, (hinge, annulus) in comparisons.items():
+        rows.append(ours(label))
         for group in (*evaluation.subgroups, ALL):
             distance = evaluation.block(hinge, group, f"distance_{unit}", "before")
             x, y = (evaluation.block(hinge, group, f"{axis}_{unit}", "before") for axis in ("col", "row"))
@@ -569,16 +586,16 @@ def constructed_table(evaluation: Evaluation) -> Table | Missing | None:
                 }
             rows.append(
                 (
-                    Cell(f"{label}, {group}"),
+                    Cell(group),
                     *ours(
                         str(evaluation.count(hinge, group, "frames")),
                         str(evaluation.count(hinge, group, "failed")),
-                        number(_figure(distance, "median")),
-                        number(_figure(distance, "mean")),
-                        number(_figure(x, "median_absolute")),
-                        number(_figure(y, "median_absolute")),
-                        number(_figure(diameter, "bias"), signed=True),
-                        number(_figure(diameter, "mae")),
+                        number(figure_of(distance, "median")),
+                        number(figure_of(distance, "mean")),
+                        number(figure_of(x, "median_absolute")),
+                        number(figure_of(y, "median_absolute")),
+                        number(figure_of(diameter, "bias"), signed=True),
+                        number(figure_of(diameter, "mae")),
                     ),
                 )
             )
@@ -586,7 +603,7 @@ def constructed_table(evaluation: Evaluation) -> Table | Missing | None:
         "constructed",
         f"Simulated frames: against the mask-derived and against the constructed hinge points, {unit}",
         (
-            ("", "comparison, view-phase"),
+            ("", "view-phase"),
             ("frames", "n"),
             ("frames", "failed"),
             ("distance", "median"),
@@ -621,13 +638,14 @@ def failure_table(evaluation: Evaluation) -> Table | Missing:
         if quantity not in metrics:
             metrics.append(quantity)
     if not found:
-        return Missing(title, "None: every frame has hinge points and every figure is defined.")
+        none = "None: every frame has hinge points and every figure is defined."
+        return Missing(title, none if evaluation.frames else "No frame was evaluated.")
     return Table(
         "failures",
         title,
         plain("case", "status", "what it means", "what is missing"),
         tuple(
-            (Cell(case), *ours(status, STATUS_MEANINGS.get(status, status.replace("_", " ")), _shortened(quantities)))
+            (Cell(case), *ours(status, STATUS_MEANINGS.get(status, _in_words(status)), _shortened(quantities)))
             for (case, status), quantities in sorted(found.items())
         ),
         ("These are counted in the n and failed columns above; none is in a mean or a median.",),
@@ -639,7 +657,7 @@ def second_look_table(evaluation: Evaluation) -> Table | Missing:
     title = "Frames that deserve a second look"
     cases: Mapping[str, Any] = evaluation.block("outlier_cases")
     rows = [
-        (Cell(name.replace("_", " ")), *ours(str(len(listed)), _outlier_meaning(name), _shortened(listed, 12)))
+        (Cell(_in_words(name)), *ours(str(len(listed)), _outlier_meaning(name), _shortened(listed, 12)))
         for name, listed in cases.items()
         if listed
     ]
@@ -668,7 +686,7 @@ def provenance_table(evaluation: Evaluation) -> Table:
     ]
     return Table(
         "provenance",
-        "How this was made",
+        "Command, model, data, versions and recipe",
         plain("what", "value"),
         tuple(rows),
         (f"Not in the evaluation folder: {', '.join(absent)}.",) if absent else (),
@@ -710,13 +728,14 @@ def _calibration_notes(evaluation: Evaluation) -> Iterable[str]:
         )
 
 
-def _figure(block: Any, key: str, otherwise: float = math.nan) -> float:
+def figure_of(block: Any, key: str, otherwise: float = math.nan) -> float:
+    """A figure of a summary block; `otherwise` where it is null or there is no such block."""
     value = block.get(key) if isinstance(block, Mapping) else None
     return float(value) if isinstance(value, int | float) else otherwise
 
 
 def _mean_sd(block: Mapping[str, Any], digits: int) -> str:
-    mean, sd = _figure(block, "mean"), _figure(block, "sd")
+    mean, sd = figure_of(block, "mean"), figure_of(block, "sd")
     if not math.isfinite(mean):
         return DASH
     return number(mean, digits) + (f" ± {number(sd, digits)}" if math.isfinite(sd) else "")
@@ -733,7 +752,12 @@ def _outlier_meaning(name: str) -> str:
         return OUTLIER_MEANINGS[name]
     if name.startswith("annulus"):
         return "The diameter is outside the range that is plausible for a mitral annulus."
-    return name.replace("_", " ")
+    return _in_words(name)
+
+
+def _in_words(name: str) -> str:
+    """`la_cut_by_sector` → `LA cut by sector`."""
+    return " ".join(word.upper() if word in ("la", "lv") else word for word in name.split("_"))
 
 
 def _shortened(names: Sequence[str], most: int = 6) -> str:
