@@ -11,8 +11,8 @@ PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.installed
 
-# Nothing is written outside this folder: the default simulated data set, Keras' and Matplotlib's settings go
-# below build/. pip's own cache is used where there is one already.
+# Nothing is written outside this folder: cached frames and the settings of Keras and Matplotlib go below build/.
+# pip uses its own cache where there is one already.
 export ANNULUS_CACHE ?= $(CURDIR)/build/cache
 export KERAS_HOME ?= $(CURDIR)/build/keras
 export MPLCONFIGDIR ?= $(CURDIR)/build/matplotlib
@@ -22,7 +22,6 @@ export PIP_NO_INPUT := 1
 PIP_CACHE := $(if $(PIP_CACHE_DIR)$(wildcard $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pip),,--no-cache-dir)
 
 DEMO := build/demo
-FRAME := $(DEMO)/frame/frame_4CH_ED.nii.gz
 
 help:
 	@echo "make demo       simulate, train briefly, evaluate, report, export, measure one frame without TensorFlow"
@@ -49,18 +48,19 @@ $(READY): requirements.txt requirements-dev.txt
 
 demo: $(READY)
 	@rm -rf $(DEMO)
-	$(BIN)/python train.py --model unet1 --recipe demo --out $(DEMO)/run
+	$(BIN)/python -m data_pipeline.phantom $(DEMO)/phantom
+	$(BIN)/python train.py --model unet1 --recipe demo --data phantom:$(DEMO)/phantom --out $(DEMO)/run
 	$(BIN)/python evaluate.py --run $(DEMO)/run --out $(DEMO)/evaluation
 	$(BIN)/python -m export --run $(DEMO)/run --format saved_model tflite-float32 --out $(DEMO)/bundles
-	@mkdir -p $(DEMO)/frame
 	@patient=$$($(BIN)/python -c 'import json; print(json.load(open("$(DEMO)/run/split.json"))["test"][0])'); \
-		find "$(ANNULUS_CACHE)" -name "$${patient}_4CH_ED.nii.gz" -exec cp {} $(FRAME) \; -quit
-	$(BIN)/python predict.py --run $(DEMO)/run $(FRAME) --view A4C --out $(DEMO)/measurements
-	$(BIN)/python -m cart --bundle $(DEMO)/bundles/tflite-float32 $(FRAME) --view A4C --json
+	frame="$(DEMO)/phantom/$$patient/$${patient}_4CH_ED.nii.gz"; \
+	set -x; \
+	$(BIN)/python predict.py --run $(DEMO)/run "$$frame" --out $(DEMO)/measurements; \
+	$(BIN)/python -m cart --bundle $(DEMO)/bundles/tflite-float32 "$$frame" --json
 	@echo
-	@echo "report:              $(DEMO)/evaluation/report.html"
-	@echo "figures in numbers:  $(DEMO)/evaluation/summary.json, $(DEMO)/evaluation/cases.csv"
-	@echo "one frame, drawn:    $(DEMO)/measurements/"
+	@echo "one frame, drawn:  $(DEMO)/measurements/"
+	@echo "all the numbers:   $(DEMO)/evaluation/summary.json, $(DEMO)/evaluation/cases.csv"
+	@echo "the report:        $(DEMO)/evaluation/report.html"
 
 lint: $(READY)
 	$(BIN)/ruff check
