@@ -243,8 +243,8 @@ def box_plots(evaluation: Evaluation) -> Drawing | Missing:
             flierprops={"marker": ".", "markersize": 4, "markeredgecolor": "#555555"},
         )
         for box, group in zip(boxes["boxes"], groups, strict=True):
-            view, phase = group.split("-")
-            box.set(facecolor=PAPER_VIEWS.get(view, PAPER_VIEWS[ALL]), alpha=0.75 if phase == "ED" else 0.35)
+            view, _, phase = group.partition("-")
+            box.set(facecolor=PAPER_VIEWS.get(view, PAPER_VIEWS[ALL]), alpha=0.35 if phase == "ES" else 0.75)
         axes.axhline(0, color="#666666", linewidth=0.8)
         axes.set_title(f"{label} ({'right' if coordinate.endswith('col') else 'down'} +)")
         axes.set_xticks(range(1, len(groups) + 1), [g.replace("-", "\n") for g in groups])
@@ -284,9 +284,9 @@ def bias(evaluation: Evaluation) -> Drawing | Missing:
         for group in evaluation.subgroups:
             x, y = points[point, group]
             if math.isfinite(x):
-                view, phase = group.split("-")
+                view, _, phase = group.partition("-")
                 colour = PAPER_VIEWS.get(view, PAPER_VIEWS[ALL])
-                face = colour if phase == "ED" else "white"
+                face = "white" if phase == "ES" else colour
                 axes.plot([x], [y], PHASE_MARKERS.get(phase, "D"), color=colour, markerfacecolor=face, label=group)
         mine = [xy for (p, _), xy in points.items() if p == point and math.isfinite(xy[0])]
         if mine:
@@ -458,6 +458,7 @@ def _bland_altman_points(
         markersize=4,
         alpha=0.75,
         markeredgewidth=0,
+        zorder=3,
         label=label or None,
     )
 

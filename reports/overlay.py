@@ -1,6 +1,6 @@
 """One frame with its measurement drawn on it, for people to judge: contours, contact line, hinge points, diameter."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import cv2
@@ -60,12 +60,11 @@ def draw_overlay(
     legend: list[_LegendEntry] = []
 
     present = [s for s in Structure if s.name in SCREEN_STRUCTURES and np.any(prediction == s)]
-    # The LV goes last: where two structures meet, its border is the one that matters here.
-    for structure in sorted(present, key=lambda s: s is Structure.LV):
+    for structure in _lv_last(present):
         canvas.outline(prediction == structure, SCREEN_STRUCTURES[structure.name], dashed=False)
     legend += [_line_entry(s.name, SCREEN_STRUCTURES[s.name], dashed=False) for s in present]
     if reference is not None:
-        for structure in Structure:
+        for structure in _lv_last(Structure):
             if structure.name in SCREEN_STRUCTURES and np.any(reference == structure):
                 canvas.outline(reference == structure, SCREEN_STRUCTURES[structure.name], dashed=True)
         legend.append(_line_entry("reference", SCREEN_TEXT, dashed=True))
@@ -94,6 +93,11 @@ def draw_overlay(
     if reference_hinge_points is not None:
         legend.append(_LegendEntry("reference points", _legend_cross))
     return canvas.finished(legend)
+
+
+def _lv_last(structures: Iterable[Structure]) -> list[Structure]:
+    """The LV goes last: where two structures meet, its border is the one that matters here."""
+    return sorted(structures, key=lambda structure: structure is Structure.LV)
 
 
 def _check_shapes(
