@@ -1,5 +1,6 @@
 """The simulated data set: the CAMUS layout, and `truth.json` beside it for what masks cannot say."""
 
+import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -48,14 +49,17 @@ def read_structures(case: Case) -> npt.NDArray[np.uint8]:
 def ensure_default() -> Path:
     """The default data set, made into the user's cache folder when it is not there yet.
 
-    Keyed by the generator's version and the options. Two processes that start together both make it; the files are the
-    same, and the one that ends second gives its own away.
+    Keyed by the generator's version and the options. Of two processes that start together the second waits; the lock
+    is the operating system's and ends with its process, however that ends.
     """
     options = PhantomOptions()
     key = hashlib.sha256(json.dumps([GENERATOR_VERSION, asdict(options)]).encode()).hexdigest()[:12]
     root = cache_folder() / f"phantom-{GENERATOR_VERSION}-{key}"
-    if not (root / TRUTH_FILE).is_file():
-        write_phantom(root, options)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with root.with_name(f"{root.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / TRUTH_FILE).is_file():
+            write_phantom(root, options)
     return root
 
 

@@ -70,12 +70,14 @@ class Plane:
         regions: in painting order.
         interfaces: mirror-like surfaces.
         left_hinge, right_hinge: ends of the line between ventricle and atrium, heart coordinates in mm.
+        aorta_at_right_hinge: the aortic root, not the wall, lies beside the right hinge (A3C).
     """
 
     regions: tuple[Region, ...]
     interfaces: tuple[Interface, ...]
     left_hinge: tuple[float, float]
     right_hinge: tuple[float, float]
+    aorta_at_right_hinge: bool
 
 
 @dataclass(frozen=True)
@@ -276,6 +278,7 @@ def cut_plane(anatomy: Anatomy, view: View, state: HeartState) -> Plane:
         interfaces=tuple(replace(interface, line=tilted(interface.line)) for interface in interfaces),
         left_hinge=(float(ends[0, 0]), float(ends[0, 1])),
         right_hinge=(float(ends[1, 0]), float(ends[1, 1])),
+        aorta_at_right_hinge=shape.outflow_mm > 0.0,
     )
 
 

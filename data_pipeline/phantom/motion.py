@@ -28,9 +28,9 @@ class HeartState:
 def heart_state(cycle: float, late_closure: float = 0.0) -> HeartState:
     """The heart at a moment of a beat ED → ES → ED.
 
-    Systole is one smooth half-wave with a closed valve, but for its first moments where the valve closes late. Diastole fills in two steps with a pause between them, the
-    early wave (two thirds of the stroke) and the atrial kick; the valve opens wide in the first, floats, opens again in
-    the second and closes just at end-diastole. The atrium fills while the ventricle empties.
+    Systole is one smooth half-wave with a closed valve, but for its first moments where the valve closes late. Diastole
+    fills in two steps with a pause between them, the early wave (two thirds of the stroke) and the atrial kick; the
+    valve opens wide in the first, floats, and opens again in the second. The atrium fills while the ventricle empties.
 
     Args:
         cycle: 0 is end-diastole, `SYSTOLE_SHARE` end-systole, 1 the next end-diastole.

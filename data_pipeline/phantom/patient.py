@@ -8,13 +8,15 @@ import numpy.typing as npt
 
 from data_pipeline.phantom.anatomy import VIEWS, Anatomy, Plane, cut_plane, draw_anatomy
 from data_pipeline.phantom.motion import SYSTOLE_SHARE, heart_state
-from data_pipeline.phantom.raster import fill_polygon
+from data_pipeline.phantom.raster import FloatArray, fill_polygon
 from data_pipeline.phantom.sector import Pose, Sector
 from data_pipeline.phantom.ultrasound import QUALITIES, Imaging, Scanner, draw_imaging
 from data_pipeline.sample import Point, Structure, View
 
 QUALITY_SHARES = (0.4, 0.4, 0.2)
-CAMUS_STRUCTURES = (Structure.LV, Structure.MYO, Structure.LA)
+DEPTH_MM = (120.0, 180.0)
+EDGE_MARGIN_DEG = 1.5  # between a hinge point and the sector's side
+ARC_MARGIN_MM = 3.0  # and its arc
 CUT_SHARE = 0.05
 """An atrium is called cut when more than this share of it lies outside the sector."""
 
@@ -123,7 +125,7 @@ def simulate_view(patient: Patient, view: View, cycles: Sequence[float]) -> Iter
         left, right = setup.sector.to_pixels(setup.pose.to_image(np.array([plane.left_hinge, plane.right_hinge])))
         anterior_on_right = patient.anatomy.views[view].anterior_on_right
         amvl, pmvl = (right, left) if anterior_on_right else (left, right)
-        labels, structures = _label_maps(plane, setup)
+        labels, structures = _label_maps(plane, setup, left, right)
         yield Frame(
             image=scanner.image(plane, state.contraction),
             labels=labels,
@@ -139,17 +141,59 @@ def annulus_diameter_mm(frame: Frame, pitch_mm: float) -> float:
     return float(np.hypot(frame.amvl[0] - frame.pmvl[0], frame.amvl[1] - frame.pmvl[1]) * pitch_mm)
 
 
-def _label_maps(plane: Plane, setup: ViewSetup) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def _label_maps(
+    plane: Plane, setup: ViewSetup, left: FloatArray, right: FloatArray
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """(labels, structures) of a plane whose hinge points are the pixels (row, col) `left` and `right`."""
     shape = setup.sector.shape
-    labels, structures = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    structures = np.zeros(shape, np.uint8)
+    leaflets = np.zeros(shape, bool)
     for region in plane.regions:
         if region.structure is None:
             continue
         mask = fill_polygon(shape, setup.sector.to_pixels(setup.pose.to_image(region.outline)))
-        structures[mask] = region.structure
-        if region.structure in CAMUS_STRUCTURES:
-            labels[mask] = region.structure
+        if region.structure is Structure.MV:
+            leaflets |= mask
+        else:
+            structures[mask] = region.structure
+    beyond_right = Structure.BACKGROUND if plane.aorta_at_right_hinge else Structure.MYO
+    _seat_hinge(structures, left, right, Structure.MYO)
+    _seat_hinge(structures, right, left, beyond_right)
+    labels = np.where(structures == Structure.RV, np.uint8(Structure.BACKGROUND), structures)
+    structures[leaflets] = Structure.MV
     return labels, structures
+
+
+def _seat_hinge(labels: npt.NDArray[np.uint8], hinge: FloatArray, other: FloatArray, beyond: Structure) -> None:
+    """Makes the border of LV and LA end at the pixel corner nearest to a hinge point, in place.
+
+    Where three outlines meet at a sharp angle, sampling them at pixel centres can let two of them touch a pixel further
+    on than they do. Here the atrium is kept from reaching beyond the hinge within three pixels of it, and of the four
+    pixels around the corner the two on the annulus's side become LV (towards the apex) and LA.
+
+    Args:
+        labels: (H, W) `Structure` codes.
+        hinge: (row, col) of this hinge point.
+        other: (row, col) of the other one.
+        beyond: what lies behind the hinge point.
+    """
+    corner = np.floor(hinge) + 0.5
+    near = np.array([(row, col) for row in range(-3, 5) for col in range(-3, 5)]) - 1.0 + np.floor(hinge)
+    near = near[((near >= 0) & (near < labels.shape)).all(axis=1)].astype(np.int64)
+    inwards = (other - hinge) / np.linalg.norm(other - hinge)
+    up = np.array([-abs(inwards[1]), inwards[0] * np.sign(inwards[1])])
+    along, above = (near - hinge) @ inwards, (near - hinge) @ up
+    rows, cols = near.T
+    outside = (along < 0.0) & (np.hypot(along, above) < 3.0) & (labels[rows, cols] == Structure.LA)
+    labels[rows[outside], cols[outside]] = beyond
+    axis = int(np.argmax(np.abs(inwards)))
+    for row, col in near[(np.abs(near - corner) < 1.0).all(axis=1)]:
+        offset = np.array([row, col]) - corner
+        upper = offset[1 - axis] * up[1 - axis] > 0
+        if offset[axis] * inwards[axis] > 0:
+            labels[row, col] = Structure.LV if upper else Structure.LA
+        elif labels[row, col] == Structure.LA or (labels[row, col] == Structure.LV and not upper):
+            labels[row, col] = beyond
 
 
 def _visible_share(plane: Plane, setup: ViewSetup) -> float:
@@ -175,17 +219,31 @@ def _draw_setup(
     apex_mm = float(np.clip(rng.normal(29.0, 6.0), 15.0, 46.0))
     base_mm = apex_mm + length * np.cos(np.deg2rad(rotation))
     plane_share = rng.uniform(0.82, 0.95) if off_centre else float(np.clip(rng.normal(0.71, 0.07), 0.56, 0.88))
-    depth = float(np.clip(base_mm / plane_share, 120.0, 180.0))
     opening = 75.0 if rng.random() < 0.55 else rng.uniform(60.0, 90.0)
-    sector = Sector(depth_mm=depth, opening_deg=opening, pitch_mm=float(np.round(rng.uniform(0.31, 0.37), 4)))
-    middle_x = rng.normal(0.02, 0.035) * sector.shape[1] * sector.pitch_mm
-    if off_centre:
-        middle_x += rng.choice((-1.0, 1.0)) * rng.uniform(0.0, 0.08) * sector.shape[1] * sector.pitch_mm
-    origin = (middle_x + length / 2 * np.sin(np.deg2rad(rotation)), base_mm)
+    pitch_mm = float(np.round(rng.uniform(0.31, 0.37), 4))
+    aside = rng.normal(0.02, 0.035) + (rng.choice((-1.0, 1.0)) * rng.uniform(0.0, 0.08) if off_centre else 0.0)
+    depth = float(np.clip(base_mm / plane_share, *DEPTH_MM))
+    middle_x = aside * 2.0 * depth * np.sin(np.deg2rad(opening / 2.0))
+    pose = Pose(rotation, (float(middle_x + length / 2.0 * np.sin(np.deg2rad(rotation))), float(base_mm)))
+    pose, depth = _with_hinges_in_view(pose, depth, opening, cut_plane(anatomy, view, heart_state(0.0)))
     return ViewSetup(
-        sector=sector,
-        pose=Pose(rotation, (float(origin[0]), float(origin[1]))),
+        sector=Sector(depth_mm=depth, opening_deg=opening, pitch_mm=pitch_mm),
+        pose=pose,
         imaging=draw_imaging(rng, quality),
         off_centre=off_centre,
         seed=int(rng.integers(2**31)),
     )
+
+
+def _with_hinges_in_view(pose: Pose, depth: float, opening: float, plane: Plane) -> tuple[Pose, float]:
+    """Moves the heart aside, deepens the sector and at last lifts the heart until both hinge points lie in the sector.
+
+    They are looked at at end-diastole, where they are deepest and furthest apart.
+    """
+    x, y = pose.origin_mm
+    hinges = pose.to_image(np.array([plane.left_hinge, plane.right_hinge]))
+    reach = hinges[:, 1] * np.tan(np.deg2rad(opening / 2.0 - EDGE_MARGIN_DEG))
+    aside = max(0.0, float((-reach - hinges[:, 0]).max())) - max(0.0, float((hinges[:, 0] - reach).max()))
+    deepest = float(np.hypot(hinges[:, 0] + aside, hinges[:, 1]).max()) + ARC_MARGIN_MM
+    depth = min(max(depth, deepest), DEPTH_MM[1])
+    return Pose(pose.rotation_deg, (x + aside, y - max(0.0, deepest - depth))), depth

@@ -21,16 +21,19 @@ def fill_polygon(shape: tuple[int, int], points: FloatArray) -> BoolArray:
         (H, W) bool.
     """
     height, width = shape
+    mask = np.zeros(shape, bool)
     row_a, col_a = points[:, 0], points[:, 1]
     row_b, col_b = np.roll(row_a, -1), np.roll(col_a, -1)
     low, high = np.minimum(row_a, row_b), np.maximum(row_a, row_b)
-    first = max(0, int(np.ceil(low.min())))
-    last = min(height - 1, int(np.floor(high.max())))
-    flips = np.zeros((height, width + 1), np.uint8)
-    if first <= last:
-        rows = np.arange(first, last + 1)[:, None]
-        row_index, edge = np.nonzero((low <= rows) & (rows < high))
-        at = (rows[row_index, 0] - row_a[edge]) / (row_b[edge] - row_a[edge])
-        cut = np.clip(np.ceil(col_a[edge] + at * (col_b[edge] - col_a[edge])), 0, width).astype(np.int64)
-        np.add.at(flips, (row_index + first, cut), 1)
-    return (np.cumsum(flips[:, :width], axis=1, dtype=np.uint8) & 1).astype(bool)
+    top, bottom = max(0, int(np.ceil(low.min()))), min(height - 1, int(np.floor(high.max())))
+    left, right = max(0, int(np.ceil(col_a.min()))), min(width - 1, int(np.floor(col_a.max())))
+    if top > bottom or left > right:
+        return mask
+    rows = np.arange(top, bottom + 1)[:, None]
+    row_index, edge = np.nonzero((low <= rows) & (rows < high))
+    along = (rows[row_index, 0] - row_a[edge]) / (row_b[edge] - row_a[edge])
+    cut = np.ceil(col_a[edge] + along * (col_b[edge] - col_a[edge])) - left
+    flips = np.zeros((bottom - top + 1, right - left + 2), np.uint8)
+    np.add.at(flips, (row_index, np.clip(cut, 0, right - left + 1).astype(np.int64)), 1)
+    mask[top : bottom + 1, left : right + 1] = np.cumsum(flips[:, :-1], axis=1, dtype=np.uint8) & 1
+    return mask

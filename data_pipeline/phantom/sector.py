@@ -56,7 +56,8 @@ class Sector:
         """(ranges, 1) radius in mm and (1, lines) angle in radians of the polar grid's points."""
         ranges, lines = self.polar_shape
         half = np.deg2rad(self.opening_deg / 2)
-        return np.arange(ranges)[:, None] * RANGE_STEP_MM, np.linspace(-half, half, lines)[None, :]
+        radius = np.arange(ranges, dtype=np.float64)[:, None] * RANGE_STEP_MM
+        return radius, np.linspace(-half, half, lines, dtype=np.float64)[None, :]
 
     def scan_conversion(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """For each pixel its (row, col) in the polar grid, and whether it lies in the sector; each (H, W)."""

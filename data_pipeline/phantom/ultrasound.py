@@ -24,7 +24,7 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 QUALITIES = ("Good", "Medium", "Poor")
 TEXTURE_STEP_MM = 0.35
-TEXTURE_HALF_MM = 190.0
+TEXTURE_SIZE = 512  # the texture of scatterers repeats after 180 mm, more than a sector shows of one tissue
 BEAM_FACTORS = (1.0, 2.0, 4.5)  # beam widths that are computed, as multiples of the far one
 NEAR_ZONE_MM = 14.0  # closer than this the aperture, not diffraction, sets the beam's width
 
@@ -74,8 +74,8 @@ class Imaging:
         gamma: exponent of the grey map.
         target_grey: median grey level of the sector that the operator's gain aims at.
         border_px: sigma of the transition between two tissues, polar samples.
-        smoothing_px: sigma of the scanner's own smoothing of the envelope, polar samples; it also fills the dark gaps of the
-            speckle, as compounding does.
+        smoothing_px: sigma of the scanner's own smoothing of the envelope, polar samples; like compounding it also
+            fills the dark gaps of the speckle.
         sharpening: amount of the scanner's edge enhancement.
     """
 
@@ -172,8 +172,7 @@ class Scanner:
         u, v = pose.to_heart(radius * np.sin(angle), radius * np.cos(angle))
         self.u, self.v = u.astype(np.float32), v.astype(np.float32)
         self.map_rows, self.map_cols, self.inside = sector.scan_conversion()
-        size = int(2 * TEXTURE_HALF_MM / TEXTURE_STEP_MM)
-        self.scatterers = rng.standard_normal((size, size, 2), np.float32)
+        self.scatterers = rng.standard_normal((TEXTURE_SIZE, TEXTURE_SIZE, 2), np.float32)
         coarse, fine = imaging.mottle_mm
         self.behind = imaging.deep_db / (1.0 + np.exp(-(self.radius / sector.depth_mm - imaging.deep_from) / 0.05))
         streaks = np.maximum(self._slow(2.2, 7.0), 0.0) ** 2
@@ -197,7 +196,7 @@ class Scanner:
         """
         level_db = self._echogenicity_db(plane)
         tissue = self._material_scatterers(contraction) * _amplitude(level_db)[..., None]
-        tissue += self._mirrors(plane)[..., None] * np.float32([0.8, 0.6])
+        tissue += self._mirrors(plane)[..., None] * np.array([0.8, 0.6], np.float32)
         tissue += self.rng.standard_normal((*self.shape, 2), np.float32) * self.haze[..., None]
         echoes = self._blurred(tissue) * self.gain[..., None]
         noise = _amplitude(self.imaging.noise_db + 10.0 * (self.radius / self.sector.depth_mm - 1.0))
@@ -207,7 +206,7 @@ class Scanner:
         envelope = cv2.GaussianBlur(np.hypot(echoes[..., 0], echoes[..., 1]), (0, 0), self.imaging.smoothing_px)
         return self._grey(20.0 * np.log10(envelope + 1e-4))
 
-    def _echogenicity_db(self, plane: Plane) -> FloatArray:
+    def _echogenicity_db(self, plane: Plane) -> npt.NDArray[np.float32]:
         imaging = self.imaging
         level = imaging.surroundings_db + self.mottle_around
         heart = self.mottle_heart - self.fading
@@ -221,7 +220,7 @@ class Scanner:
                 level[mask] = value
             else:
                 level[mask] = value + heart[mask]
-        return cv2.GaussianBlur(level.astype(np.float32), (0, 0), imaging.border_px)
+        return _float32(cv2.GaussianBlur(_float32(level), (0, 0), imaging.border_px))
 
     def _mirrors(self, plane: Plane) -> FloatArray:
         """Amplitude of mirror-like surfaces: strongest where the beam meets them at a right angle."""
@@ -244,15 +243,8 @@ class Scanner:
         near = np.exp(-((self.u / 70.0) ** 2) - ((self.v - 30.0) / 80.0) ** 2) * contraction
         u = self.u * (1.0 + 0.2 * near)
         v = self.v - 10.0 * near * np.clip(1.0 - self.v / 90.0, 0.0, 1.0)
-        cols = (u + TEXTURE_HALF_MM) / TEXTURE_STEP_MM
-        rows = (v + TEXTURE_HALF_MM) / TEXTURE_STEP_MM
-        return cv2.remap(
-            self.scatterers,
-            cols.astype(np.float32),
-            rows.astype(np.float32),
-            cv2.INTER_NEAREST,
-            borderMode=cv2.BORDER_WRAP,
-        )
+        rows, cols = (v / TEXTURE_STEP_MM).astype(np.int32), (u / TEXTURE_STEP_MM).astype(np.int32)
+        return self.scatterers[rows % TEXTURE_SIZE, cols % TEXTURE_SIZE]
 
     def _blurred(self, field: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The point-spread function, of unit energy for independent scatterers at every depth."""
@@ -352,5 +344,9 @@ def _through(knots: tuple[float, ...], count: int) -> npt.NDArray[np.float32]:
     return np.asarray(cv2.resize(row, (count, 1), interpolation=cv2.INTER_CUBIC)[0], np.float32)
 
 
-def _amplitude(level_db: Any) -> Any:
-    return (10.0 ** (np.asarray(level_db, np.float32) / 20.0)).astype(np.float32)
+def _amplitude(level_db: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    return _float32(10.0 ** (_float32(level_db) / 20.0))
+
+
+def _float32(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    return np.asarray(values, np.float32)

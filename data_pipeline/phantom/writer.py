@@ -34,7 +34,7 @@ from shell.errors import UsageError, UserError
 from shell.files import atomic_folder, read_json, write_json
 from shell.progress import progress
 
-GENERATOR_VERSION = "1.1"
+GENERATOR_VERSION = "1.2"
 """Raised with every change that alters a pixel or a number of the data set; part of the default set's cache key."""
 TRUTH_FILE = "truth.json"
 TRUTH_FORMAT = 1
@@ -82,9 +82,8 @@ def write_phantom(root: Path, options: PhantomOptions, workers: int | None = Non
     Raises:
         UserError: `root` is a file, or a folder that is not empty and not a simulated data set.
     """
-    _refuse_foreign(root)
     workers = min(workers or len(os.sched_getaffinity(0)), options.patients)
-    with atomic_folder(root) as folder:
+    with atomic_folder(root, marker=TRUTH_FILE) as folder:
         numbers = range(1, options.patients + 1)
         done = progress(
             _write_all(folder, options, numbers, workers), label="simulate", total=len(numbers), unit="patients"
@@ -111,6 +110,8 @@ def read_truth(root: Path) -> dict[str, Any]:
         raise UserError(
             f"{root / TRUTH_FILE}: `format` must be {TRUTH_FORMAT}. Received: {received}. Write the data set again."
         )
+    if not isinstance(truth.get("patients"), dict):
+        raise UserError(f"{root / TRUTH_FILE}: `patients` is missing. Write the data set again.")
     return truth
 
 
@@ -232,13 +233,3 @@ def write_volume(path: Path, array: npt.NDArray[np.uint8], pitch_mm: float) -> N
     with gzip.GzipFile(fileobj=content, mode="wb", compresslevel=1, mtime=0) as file:
         file.write(image.to_bytes())
     path.write_bytes(content.getvalue())
-
-
-def _refuse_foreign(root: Path) -> None:
-    if root.exists() and not root.is_dir():
-        raise UserError(f"{root}: must be a folder. Received: a file. Choose another folder.")
-    if root.is_dir() and any(root.iterdir()) and not (root / TRUTH_FILE).is_file():
-        raise UserError(
-            f"{root}: must be new, empty or an older simulated data set (with {TRUTH_FILE}). "
-            "Received: a folder with other files. Choose another folder."
-        )
