@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from metrics import agreement
+from reports.cells import Missing, number
 from reports.evaluation_folder import ALL, Evaluation, Row
 from reports.style import (
     OFF_CENTRE,
@@ -28,7 +29,7 @@ from reports.style import (
     PREDICTED,
     REFERENCE,
 )
-from reports.tables import COORDINATES, Missing, has_calibration, number
+from reports.tables import COORDINATES, has_calibration
 
 WIDTH_IN = 4.8
 DPI = 200

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jinja2
 
-from reports.tables import Missing, Table
+from reports.cells import Missing, Table
 
 HERE = Path(__file__).parent
 BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|mm|px|ml)(?!\w))")

@@ -15,9 +15,9 @@ from reports.style import SCREEN_CONTACT, SCREEN_DIAMETER, SCREEN_GROUND, SCREEN
 Picture = npt.NDArray[np.uint8]
 """(rows, cols, 3), red-green-blue."""
 
-LONGER_SIDE_PX = 960  # of the drawn frame; a phone shows it at about half of that, text then still reads
-TEXT_PX = 27
-DASH_PX, GAP_PX = 9.0, 8.0
+LONGER_SIDE_PX = 960  # of the drawn frame; a phone shows it at a third of that, and the text still reads
+TEXT_PX = 34
+DASH_PX, GAP_PX = 10.0, 9.0
 WHITEST_PERCENTILE = 99.8
 BLACK: Colour = (0, 0, 0)
 
@@ -70,12 +70,12 @@ def draw_overlay(
         legend.append(_line_entry("reference", SCREEN_TEXT, dashed=True))
 
     if contact_line is not None and len(contact_line) > 1:
-        canvas.polyline([(float(r), float(c)) for r, c in contact_line], SCREEN_CONTACT, thickness=2)
+        canvas.polyline([(float(r), float(c)) for r, c in contact_line], SCREEN_CONTACT, thickness=3)
         legend.append(_line_entry("contact line", SCREEN_CONTACT, dashed=False))
     if reference_hinge_points is not None:
         canvas.dashed_line(reference_hinge_points.amvl, reference_hinge_points.pmvl, SCREEN_TEXT)
     if hinge_points is not None:
-        canvas.polyline([hinge_points.amvl, hinge_points.pmvl], SCREEN_DIAMETER, thickness=2)
+        canvas.polyline([hinge_points.amvl, hinge_points.pmvl], SCREEN_DIAMETER, thickness=3)
         legend.append(_line_entry("diameter", SCREEN_DIAMETER, dashed=False))
     if reference_hinge_points is not None:
         for point in (reference_hinge_points.amvl, reference_hinge_points.pmvl):
@@ -160,7 +160,7 @@ class _Canvas:
                 pale = ((red + 255) // 2, (green + 255) // 2, (blue + 255) // 2)
                 self._stroke(_dashes(closed, DASH_PX * self.unit, GAP_PX * self.unit), pale, thickness=2, rim=False)
             else:
-                self._stroke([closed], colour, thickness=2.4)
+                self._stroke([closed], colour, thickness=3)
 
     def polyline(self, points: Sequence[Point], colour: Colour, thickness: float) -> None:
         self._stroke([np.array([self.place(p) for p in points])], colour, thickness)
@@ -173,11 +173,11 @@ class _Canvas:
 
     def disc(self, point: Point, colour: Colour) -> None:
         x, y = (round(v) for v in self.place(point))
-        _disc(self.pixels, (x, y), self.size(7), colour)
+        _disc(self.pixels, (x, y), self.size(9), colour)
 
     def cross(self, point: Point, colour: Colour) -> None:
         x, y = (round(v) for v in self.place(point))
-        _cross(self.pixels, (x, y), self.size(9), colour, self.size(2))
+        _cross(self.pixels, (x, y), self.size(11), colour, self.size(3))
 
     def text_beyond(self, text: str, point: Point, away_from: Point) -> None:
         """Text beside a hinge point, on the side away from the other one, so that it hides neither."""
@@ -267,11 +267,11 @@ def _line_entry(text: str, colour: Colour, *, dashed: bool) -> _LegendEntry:
 
 
 def _legend_disc(canvas: _Canvas, strip: Picture, at: tuple[int, int]) -> None:
-    _disc(strip, (at[0] + canvas.size(15), at[1]), canvas.size(7), SCREEN_DIAMETER)
+    _disc(strip, (at[0] + canvas.size(15), at[1]), canvas.size(9), SCREEN_DIAMETER)
 
 
 def _legend_cross(canvas: _Canvas, strip: Picture, at: tuple[int, int]) -> None:
-    _cross(strip, (at[0] + canvas.size(15), at[1]), canvas.size(9), SCREEN_TEXT, canvas.size(2))
+    _cross(strip, (at[0] + canvas.size(15), at[1]), canvas.size(11), SCREEN_TEXT, canvas.size(3))
 
 
 def _disc(target: Picture, centre: tuple[int, int], radius: int, colour: Colour) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 
 from reports import figures, paper, tables
+from reports.cells import DASH, Missing, number
 from reports.evaluation_folder import ALL, Evaluation, Overlay, read_evaluation
 from reports.html import Card, Gallery, Page, Picture, Section, Text, data_uri, render
-from reports.tables import DASH, Missing, number
 from shell.files import atomic_folder, write_text
 
 TITLE = "Mitral hinge points and annulus diameter: evaluation report"

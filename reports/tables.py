@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,19 +9,16 @@ import numpy as np
 from metrics import agreement
 from postprocessing.measurement import FLAGS
 from reports import paper
+from reports.cells import DASH, Cell, Missing, Table, from_paper, interval, number, ours, p_value, percent, plain
 from reports.evaluation_folder import ALL, ANNULUS, Evaluation, Row
 from reports.style import STRUCTURE_NAMES
-
-DASH = "–"
-"""No figure: not measured, not defined, or not given by the paper."""
 
 STATES = {"before": "uncalibrated", "calibrated": "fitted on validation", "calibrated_in_sample": "in-sample"}
 SUFFIXES = {"before": "", "calibrated": "_calibrated", "calibrated_in_sample": "_calibrated_in_sample"}
 COORDINATES = {"amvl_col": "aMVL x", "amvl_row": "aMVL y", "pmvl_col": "pMVL x", "pmvl_row": "pMVL y"}
 BOTH_POINTS = {"col": "both points, x", "row": "both points, y"}
 WITHIN_MM = (2, 3, 5)
-LONG_ROWS = 20
-
+METRIC_NAMES = {"dice": "Dice", "iou": "IoU", "cpa": "CPA", "mean_absolute_distance": "d_m", "hausdorff": "d_H"}
 STATUS_MEANINGS = {
     "no_contact_line": "Predicted LV and LA do not touch: no hinge points and no diameter for this frame.",
     "no_reference_contact_line": "LV and LA of the reference do not touch: nothing to compare the prediction with.",
@@ -40,102 +36,6 @@ OUTLIER_MEANINGS = {
     "no_reference": "No reference labels.",
     "la_cut": "Off-centre frame: the left atrium is cut off (paper §4.4).",
 }
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Text of a table cell; `from_paper` marks figures that are not ours."""
-
-    text: str
-    from_paper: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table ready to be laid out.
-
-    Attributes:
-        key: its HTML id.
-        title: e.g. `Table 1. Dice of the left ventricle`.
-        columns: (group, name) of each column; neighbours of the same non-empty group share a heading.
-        rows: the first cell of each heads its row; a row of one cell heads the rows that follow it.
-        notes: sentences below it.
-    """
-
-    key: str
-    title: str
-    columns: tuple[tuple[str, str], ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def groups(self) -> tuple[tuple[str, int], ...]:
-        """Column groups with the number of columns they span; empty where no column has a group."""
-        if not any(group for group, _ in self.columns):
-            return ()
-        spans: list[tuple[str, int]] = []
-        for group, _ in self.columns:
-            if group and spans and spans[-1][0] == group:
-                spans[-1] = (group, spans[-1][1] + 1)
-            else:
-                spans.append((group, 1))
-        return tuple(spans)
-
-    @property
-    def bodies(self) -> tuple[tuple[str, tuple[tuple[Cell, ...], ...]], ...]:
-        """The rows below each heading; rows before the first heading have an empty one."""
-        bodies: list[tuple[str, list[tuple[Cell, ...]]]] = [("", [])]
-        for row in self.rows:
-            if len(row) == 1:
-                bodies.append((row[0].text, []))
-            else:
-                bodies[-1][1].append(row)
-        return tuple((heading, tuple(rows)) for heading, rows in bodies if rows)
-
-    @property
-    def long(self) -> bool:
-        """Too long to be kept on one printed page."""
-        return len(self.rows) > LONG_ROWS
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Something that cannot be shown, and why."""
-
-    title: str
-    reason: str
-
-
-def number(value: float, digits: int = 2, *, signed: bool = False) -> str:
-    """A figure as text: a true minus sign, a dash for NaN, no negative zero."""
-    if not math.isfinite(value):
-        return DASH
-    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
-    if float(text) == 0:
-        text = text.lstrip("+-")
-    return text.replace("-", "−")
-
-
-def interval(low: float, high: float, digits: int = 2) -> str:
-    """`[−0.90; 0.75]`, as the paper writes a percentile range."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return DASH
-    return f"[{number(low, digits)}; {number(high, digits)}]"
-
-
-def ours(*texts: str) -> tuple[Cell, ...]:
-    """Cells of our own figures."""
-    return tuple(Cell(text) for text in texts)
-
-
-def from_paper(*texts: str) -> tuple[Cell, ...]:
-    """Cells of the paper's figures."""
-    return tuple(Cell(text, from_paper=True) for text in texts)
-
-
-def plain(*names: str) -> tuple[tuple[str, str], ...]:
-    """Columns without groups."""
-    return tuple(("", name) for name in names)
 
 
 def dice_table(evaluation: Evaluation) -> Table | Missing:
@@ -634,7 +534,7 @@ def failure_table(evaluation: Evaluation) -> Table | Missing:
         if row.structure == ANNULUS:
             quantity = "hinge points and diameter"
         else:
-            quantity = f"{row.metric.replace('_', ' ')} of {row.structure}" if row.structure else row.metric
+            quantity = f"{METRIC_NAMES.get(row.metric, row.metric.replace('_', ' '))} of {row.structure}"
         if quantity not in metrics:
             metrics.append(quantity)
     if not found:
@@ -666,8 +566,9 @@ def second_look_table(evaluation: Evaluation) -> Table | Missing:
     return Table("second-look", title, plain("what", "frames", "what it means", "cases"), tuple(rows))
 
 
-def provenance_table(evaluation: Evaluation) -> Table:
+def provenance_table(evaluation: Evaluation) -> Table | Missing:
     """How the evaluation was made: command, model, data, versions, recipe."""
+    title = "Command, model, data, versions and recipe"
     sources = {"": evaluation.run, "training": evaluation.environment, "recipe": evaluation.recipe}
     rows = [
         (Cell(f"{source}: {key}" if source else key), *ours(text))
@@ -684,30 +585,21 @@ def provenance_table(evaluation: Evaluation) -> Table:
         )
         if values is None
     ]
+    lacking = f"Not in the evaluation folder: {', '.join(absent)}."
+    if not rows:
+        return Missing(title, lacking)
     return Table(
         "provenance",
-        "Command, model, data, versions and recipe",
+        title,
         plain("what", "value"),
         tuple(rows),
-        (f"Not in the evaluation folder: {', '.join(absent)}.",) if absent else (),
+        (lacking,) if absent else (),
     )
 
 
 def has_calibration(evaluation: Evaluation) -> bool:
     """Some frame has hinge points calibrated by a calibration fitted elsewhere."""
     return evaluation.series("amvl_error_calibrated").n > 0
-
-
-def p_value(p: float) -> str:
-    """Three decimals, `< 0.001` below them."""
-    if math.isfinite(p) and p < 0.001:
-        return "< 0.001"
-    return number(p, 3)
-
-
-def percent(share: float) -> str:
-    """A share as whole per cent."""
-    return f"{share * 100:.0f} %" if math.isfinite(share) else DASH
 
 
 def _calibration_notes(evaluation: Evaluation) -> Iterable[str]:
