@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     what.add_argument("--bundle", metavar="DIR", type=Path, help="bundle of `python -m export`")
     parser.add_argument("--data", metavar="SPEC", help="phantom, phantom:PATH or camus:PATH (default: the run's own)")
     parser.add_argument("--split", choices=PARTS, help="patients to measure (default: test; all for other data)")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="default: DIR/evaluation/DATA-SPLIT")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="default: inside the run, or evaluations/BUNDLE")
     parser.add_argument(
         "--calibration", metavar="FILE", help="calibration.json to apply instead of the run's own, or none"
     )
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_own = data_spec == source.data_spec
     part = arguments.split or ("test" if is_own else "all")
     cases = choose_cases(dataset, part, source, is_own=is_own)
-    out = arguments.out or source.folder / "evaluation" / f"{dataset.name}-{part}"
+    out = arguments.out or default_folder(source) / f"{dataset.name}-{part}"
     if out.exists() and not (out / "summary.json").is_file():
         raise UserError(f"{out}: exists and is no evaluation, so it is not replaced; give another --out")
     with atomic_folder(out) as folder:
@@ -114,6 +114,13 @@ def load_bundle_source(folder: Path) -> Source:
     recipe = from_dict(dict(bundle.spec.recipe), source=str(folder / "bundle.json"))
     name = f"{bundle.spec.model} ({bundle.spec.format})"
     return Source(name, folder, recipe, bundle, bundle.spec.measurement, None, None)
+
+
+def default_folder(source: Source) -> Path:
+    """Where evaluations go: into the run folder; beside the bundles for a bundle, which an export may replace."""
+    if source.split is not None:
+        return source.folder / "evaluation"
+    return Path("evaluations") / f"{source.folder.resolve().parent.name}-{source.folder.resolve().name}"
 
 
 def read_calibration(path: Path) -> Calibration:

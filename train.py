@@ -89,10 +89,16 @@ def begin(recipe: Recipe, data_spec: str, fold: int | None, out: Path | None) ->
     from training.backend import start_backend
 
     start_backend()
+    from data_pipeline.sample import structures_from_names
     from data_pipeline.spec import open_dataset
     from data_pipeline.splits import split_patients
-    from training.run_folder import begin_run
+    from training.run_folder import begin_run, build_model
 
+    try:  # what no run can be made of is refused before anything is written
+        structures_from_names(recipe.classes)
+        build_model(recipe)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     dataset = open_dataset(data_spec)
     labelled = [case for case in dataset.cases if case.label_path is not None]
     official = dataset.official_split(fold) if fold is not None else None
