@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 
-from recipes.annulus import ANNULUS
+from recipes.annulus import ANNULUS, DEMO
 from recipes.base import Recipe
 from recipes.hinge_points import HINGE_POINTS
 from recipes.lu_net import UNET1
@@ -12,6 +12,7 @@ RECIPES: dict[str, Recipe] = {
     "hinge_points": HINGE_POINTS,
     "lu_net_unet1": UNET1,
     "annulus": ANNULUS,
+    "demo": DEMO,
 }
 """Recipe name → recipe."""
 

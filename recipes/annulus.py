@@ -36,3 +36,25 @@ ANNULUS = Recipe(
     contact_line="subpixel",
     largest_component=True,
 )
+
+DEMO = Recipe(
+    name="demo",
+    paper="none: a short run for `make demo`, minutes on two cores",
+    model="unet1",
+    input_height=192,
+    input_width=192,
+    augmentation=Augmentation(rotation_degrees=10.0, scale=0.1, translation=0.05, gamma=0.2),
+    loss="dice_crossentropy",
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=1e-4,
+    schedule="cosine",
+    warmup_epochs=1,
+    epochs=12,
+    batch_size=8,
+    monitor="val_dice",
+    train_share=0.75,
+    val_share=0.12,
+    contact_line="subpixel",
+    largest_component=True,
+)
