@@ -10,22 +10,24 @@ import numpy.typing as npt
 from postprocessing.codes import BACKGROUND
 
 
-def label_map_of(planes: npt.NDArray[np.floating], structures: Sequence[int]) -> npt.NDArray[np.uint8]:
+def label_map_of(probabilities: npt.NDArray[np.floating], structures: Sequence[int]) -> npt.NDArray[np.uint8]:
     """The likeliest structure of each pixel; of equals the one in the first channel.
 
     Args:
-        planes: (C, H, W) probabilities, channels first (fast where each plane is contiguous: twenty times np.argmax).
+        probabilities: (H, W, C).
         structures: the structure code of each channel.
 
     Returns:
         (H, W) uint8 structure codes.
     """
-    best = planes[0]
+    # plane by plane: eight times as fast as argmax along a last axis of four
+    best = np.ascontiguousarray(probabilities[..., 0])
     channel_map = np.zeros(best.shape, dtype=np.uint8)
-    for channel in range(1, len(planes)):
-        better = (planes[channel] > best).view(np.uint8)
+    for channel in range(1, probabilities.shape[-1]):
+        plane = np.ascontiguousarray(probabilities[..., channel])
+        better = (plane > best).view(np.uint8)
         np.maximum(channel_map, better * np.uint8(channel), out=channel_map)
-        best = np.maximum(best, planes[channel])
+        best = np.maximum(best, plane)
     codes = np.array(structures, dtype=np.uint8)
     return channel_map if np.array_equal(codes, np.arange(len(codes))) else codes[channel_map]
 
@@ -46,13 +48,16 @@ def largest_components(label_map: npt.NDArray[np.uint8], structures: Sequence[in
     """
     cleaned = label_map
     for structure in structures:
+        if structure == BACKGROUND:
+            continue
         mask = (label_map == structure).view(np.uint8)
         col, row, width, height = cv2.boundingRect(mask)
-        if structure == BACKGROUND or width == 0:
+        if width == 0:
             continue
         box = (slice(row, row + height), slice(col, col + width))
-        found = cv2.connectedComponents(mask[box], connectivity=8)
-        count, components = cast("tuple[int, npt.NDArray[np.int32]]", found)
+        count, components = cast(
+            "tuple[int, npt.NDArray[np.int32]]", cv2.connectedComponents(mask[box], connectivity=8)
+        )
         if count > 2:
             sizes = np.bincount(components.ravel(), minlength=count)
             keep = 1 + int(sizes[1:].argmax())

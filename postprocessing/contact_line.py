@@ -11,8 +11,10 @@ LA and something else meet. Where the image ends, the line ends between the oute
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -25,6 +27,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Point = tuple[float, float]
+Cell = tuple[int, int]
 Window = tuple[slice, slice]
 
 REACH_PX = 3
@@ -33,7 +36,16 @@ REACH_PX = 3
 GAP_SHARE = 0.25
 """A gap in the contact up to this share of its longest segment is bridged, however short what follows it."""
 
-ONE_PIXEL = 2**0.5 + 1e-9
+ROUNDING = 2
+"""Up to so many crossings between an LV and an LA pixel at the end of a line may lie beyond its triple point."""
+
+TINY = 1e-9
+"""Rounding errors are smaller, in pixels and in probability."""
+
+DECIMALS = 6
+"""Lengths are compared to so many decimals: equals stay equal wherever in the image they are."""
+
+ONE_PIXEL = 2**0.5 + TINY
 """A line no longer than this, one pixel straight or diagonal, is a one-pixel touch."""
 
 
@@ -88,11 +100,10 @@ def pixel_contact_line(label_map: npt.NDArray[np.uint8], lv: int = LV, la: int =
     is_lv, is_la = lv_mask[window], la_mask[window]
     across = (is_lv[:, :-1] & is_la[:, 1:]) | (is_la[:, :-1] & is_lv[:, 1:])
     down = (is_lv[:-1] & is_la[1:]) | (is_la[:-1] & is_lv[1:])
-    edges, start, step_row, step_col = _edges(across, down)
-    positions = np.stack([start[0] + step_row / 2, start[1] + step_col / 2], axis=1)
-    crossings = dict(zip(edges, positions.tolist(), strict=True))
-    segments = _trace(crossings, set(), is_lv, lambda cell, _: (cell[0] + 0.5, cell[1] + 0.5))
-    return _line(segments, window, "pixel")
+    edges, start, step = _edges(across, down)
+    every = np.ones(len(edges), dtype=np.bool_)
+    crossings = _Crossings(edges, np.stack(start, axis=1) + step / 2, kept=every, sure=every, positive=is_lv)
+    return _line(_trace(crossings, lambda cell, _: (cell[0] + 0.5, cell[1] + 0.5)), window, "pixel")
 
 
 def subpixel_contact_line(
@@ -113,7 +124,8 @@ def subpixel_contact_line(
     Returns:
         The curve p(LV) = p(LA), bilinear between pixel centres, as far as LV and LA beat every other class and within
         `REACH_PX` of both masks. It ends at triple points, where a third class is as likely, solved for inside their
-        cell. Several segments are joined as `join_segments` says.
+        cell. A third class that wins between an LV pixel and an LA pixel beside it, but at neither, does not break it:
+        where the masks are in contact there is a line. Several segments are joined as `join_segments` says.
 
     Raises:
         ValueError: wrong shapes or channels.
@@ -128,43 +140,38 @@ def subpixel_contact_line(
         raise ValueError(
             f"`lv_channel` and `la_channel` must be two of {channels} channels. Received: {lv_channel}, {la_channel}"
         )
-    planes = np.moveaxis(probabilities, -1, 0)
     if masks is None:
-        likeliest = label_map_of(planes, range(channels))
+        likeliest = label_map_of(probabilities, range(channels))
         masks = likeliest == lv_channel, likeliest == la_channel
     lv_mask, la_mask = masks
-    if lv_mask.shape != planes.shape[1:] or la_mask.shape != planes.shape[1:]:
+    if lv_mask.shape != probabilities.shape[:2] or la_mask.shape != probabilities.shape[:2]:
         raise ValueError(
-            f"`masks` must be {planes.shape[1:]}, as `probabilities`. Received: {lv_mask.shape}, {la_mask.shape}"
+            f"`masks` must be {probabilities.shape[:2]}, as `probabilities`. Received: {lv_mask.shape}, {la_mask.shape}"
         )
     window = _window(lv_mask, la_mask, margin=REACH_PX + 1)
-    lv = planes[lv_channel][window].astype(np.float64)
-    la = planes[la_channel][window].astype(np.float64)
-    rival = np.zeros_like(lv)
-    for channel in range(channels):
-        if channel not in (lv_channel, la_channel):
-            np.maximum(rival, planes[channel][window], out=rival)
-    difference = lv - la  # zero on the line
-    excess = (lv + la) / 2 - rival  # on the line: by how much both beat the next class
-    near = _grown(lv_mask[window]) & _grown(la_mask[window])
+    cropped = np.moveaxis(probabilities[window], -1, 0).astype(np.float64)
+    difference = cropped[lv_channel] - cropped[la_channel]  # zero on the line
+    level = (cropped[lv_channel] + cropped[la_channel]) / 2  # on the line: the probability of both
+    rivals = [cropped[channel] for channel in range(channels) if channel not in (lv_channel, la_channel)]
+    excesses = [level - rival for rival in rivals]  # on the line: by how much both beat each of the others
+    is_lv, is_la = lv_mask[window], la_mask[window]
+    near = _grown(is_lv) & _grown(is_la)
     positive = difference >= 0
-    edges, start, step_row, step_col = _edges(
+    edges, start, step = _edges(
         (positive[:, :-1] != positive[:, 1:]) & near[:, :-1] & near[:, 1:],
         (positive[:-1] != positive[1:]) & near[:-1] & near[1:],
     )
-    end = (start[0] + step_row, start[1] + step_col)
+    end = (start[0] + step[:, 0], start[1] + step[:, 1])
     share = difference[start] / (difference[start] - difference[end])
-    in_contact = excess[start] + share * (excess[end] - excess[start]) > 0
-    positions = np.stack([start[0] + share * step_row, start[1] + share * step_col], axis=1)
-    crossings: dict[int, Point] = {}
-    outside: set[int] = set()
-    for edge, position, kept in zip(edges, positions.tolist(), in_contact.tolist(), strict=True):
-        if kept:
-            crossings[edge] = position
-        else:
-            outside.add(edge)
-    segments = _trace(crossings, outside, positive, lambda cell, last: _triple_point(difference, excess, cell, last))
-    return _line(segments, window, "subpixel")
+    beaten = np.ones(len(edges), dtype=np.bool_)
+    for excess in excesses:
+        beaten &= excess[start] + share * (excess[end] - excess[start]) > 0
+    touching = (is_lv[start] & is_la[end]) | (is_la[start] & is_lv[end])
+    positions = np.stack(start, axis=1) + share[:, None] * step
+    crossings = _Crossings(edges, positions, kept=beaten | touching, sure=beaten, positive=positive)
+    return _line(
+        _trace(crossings, lambda cell, last: _triple_point(difference, excesses, cell, last)), window, "subpixel"
+    )
 
 
 def join_segments(segments: list[Floats]) -> Floats:
@@ -181,120 +188,187 @@ def join_segments(segments: list[Floats]) -> Floats:
     Returns:
         (N, 2) points from end to end.
     """
-    lengths = [_length(points) for points in segments]
-    longest = max(lengths)
-    line = segments[lengths.index(longest)]
-    left = list(zip(segments, lengths, strict=True))
-    del left[lengths.index(longest)]
-    while left:
-        # every way of adding a segment: (gap, segment, which of its ends and which of the line's ends meet)
-        ways = [
-            (math.dist(points[segment_end], line[line_end]), number, segment_end, line_end)
-            for number, (points, _) in enumerate(left)
-            for segment_end in (0, -1)
-            for line_end in (0, -1)
-        ]
-        ways = [way for way in ways if way[0] <= max(left[way[1]][1], GAP_SHARE * longest)]
-        if not ways:
-            break
-        _, number, segment_end, line_end = min(ways)
-        points, _ = left.pop(number)
-        outward = points if segment_end == 0 else points[::-1]
-        line = np.concatenate([line, outward] if line_end == -1 else [outward[::-1], line])
-    return line
+    lengths = np.array([_length(points) for points in segments])
+    first = int(lengths.argmax())
+    parts = deque([segments[first]])
+    if len(segments) > 1:
+        ends = np.array([(points[0], points[-1]) for points in segments])
+        tips = ends[first].copy()
+        reach = np.maximum(lengths, GAP_SHARE * lengths[first])
+        reach[first] = -1  # no gap is that short: it is in the line
+        while True:
+            gaps = np.linalg.norm(ends[:, :, None] - tips, axis=-1).round(DECIMALS)  # segment, its end, the line's end
+            gaps[gaps > reach[:, None, None]] = np.inf
+            number, end_pair = divmod(int(gaps.argmin()), 4)
+            segment_end, line_end = divmod(end_pair, 2)
+            if np.isinf(gaps[number, segment_end, line_end]):
+                break
+            outward = segments[number] if segment_end == 0 else segments[number][::-1]
+            if line_end == 1:
+                parts.append(outward)
+            else:
+                parts.appendleft(outward[::-1])
+            tips[line_end] = ends[number, 1 - segment_end]
+            reach[number] = -1
+    return np.concatenate(parts)
 
 
-def _edges(across: Bools, down: Bools) -> tuple[list[int], tuple[Ints, Ints], Ints, Ints]:
-    """The grid edges set in `across` (H, W − 1) and `down` (H − 1, W): number, start (rows, cols), step to the end.
+class _Crossings(NamedTuple):
+    """Where a curve crosses the grid of pixel centres.
+
+    Attributes:
+        edges: (N,) numbers of the grid edges crossed, see `_edges`.
+        positions: (N, 2) where the curve crosses them.
+        kept: (N,) the crossings that belong to the contact.
+        sure: (N,) of these, those that no rounding can have brought in.
+        positive: (H, W) the pixel centres on one side of the curve.
+    """
+
+    edges: Ints
+    positions: Floats
+    kept: Bools
+    sure: Bools
+    positive: Bools
+
+
+def _edges(across: Bools, down: Bools) -> tuple[Ints, tuple[Ints, Ints], Ints]:
+    """The grid edges set in `across` (H, W − 1) and `down` (H − 1, W): numbers, starts (rows, cols), steps (N, 2).
 
     Edge 2 (r W + c) leads from (r, c) to (r, c + 1), edge 2 (r W + c) + 1 from (r, c) to (r + 1, c).
     """
-    width = down.shape[1]
     across_rows, across_cols = np.nonzero(across)
     down_rows, down_cols = np.nonzero(down)
-    numbers = np.concatenate([2 * (across_rows * width + across_cols), 2 * (down_rows * width + down_cols) + 1])
     rows, cols = np.concatenate([across_rows, down_rows]), np.concatenate([across_cols, down_cols])
-    is_down = np.arange(len(rows)) >= len(across_rows)
-    return numbers.tolist(), (rows, cols), is_down.astype(np.intp), (~is_down).astype(np.intp)
+    step = np.zeros((len(rows), 2), dtype=np.intp)
+    step[: len(across_rows), 1] = 1
+    step[len(across_rows) :, 0] = 1
+    return 2 * (rows * down.shape[1] + cols) + step[:, 0], (rows, cols), step
 
 
-def _trace(
-    crossings: dict[int, Point],
-    outside: set[int],
-    positive: Bools,
-    end_in_cell: Callable[[tuple[int, int], Point], Point],
-) -> list[Floats]:
-    """The segments that crossings of grid edges form, each ordered, with its ends.
+def _trace(crossings: _Crossings, end_in_cell: Callable[[Cell, Point], Point]) -> list[Floats]:
+    """The segments that the kept crossings form, each ordered, with its ends.
 
     Args:
-        crossings: edge number (see `_edges`) → where the line crosses it.
-        outside: edges that the same curve crosses outside the contact.
-        positive: (H, W) the pixel centres on the one side of the line.
-        end_in_cell: where a line that entered a cell (row, col) at a point and does not leave it ends.
+        crossings: of the whole curve.
+        end_in_cell: where a line that leaves by a crossing into a cell (row, col) ends in it.
     """
-    height, width = positive.shape
-    links: dict[int, list[int]] = {edge: [] for edge in crossings}
-    ends: dict[int, list[Point]] = {edge: [] for edge in crossings}
-    for row, col in sorted(_cells(crossings, height, width)):
-        corner = 2 * (row * width + col)
-        top, right, bottom, left = corner, corner + 3, corner + 2 * width, corner + 1
-        pairs = [(top, right, bottom, left)]
-        if all(edge in crossings or edge in outside for edge in pairs[0]):
-            # the curve crosses all four edges: two lines, which keep the two positive corners apart
-            pairs = [(top, left), (right, bottom)] if positive[row, col] else [(top, right), (bottom, left)]
-        for pair in pairs:
-            inside = [edge for edge in pair if edge in crossings]
-            if len(inside) == 2:
-                links[inside[0]].append(inside[1])
-                links[inside[1]].append(inside[0])
-            elif inside:
-                ends[inside[0]].append(end_in_cell((row, col), crossings[inside[0]]))
     segments: list[Floats] = []
-    visited: set[int] = set()
-    for first in sorted(links, key=lambda edge: (len(links[edge]), edge)):  # rings, which have no end, come last
-        if first in visited:
-            continue
-        chain = [first]
-        visited.add(first)
-        while following := [edge for edge in links[chain[-1]] if edge not in visited]:
-            chain.append(following[0])
-            visited.add(following[0])
-        points = [crossings[edge] for edge in chain]
-        begin = ends[first][:1]
-        finish = ends[first][1:] if len(chain) == 1 else ends[chain[-1]]
-        points = [*begin, *points, *finish]
-        segments.append(np.array(points if len(points) > 1 else points * 2))
+    for chain, closed in _chains(crossings):
+        kept = _without_unsure_ends(chain, crossings.sure)
+        points = crossings.positions[kept]
+        if not closed or len(kept) < len(chain):
+            begin, end = _cells_beyond(crossings.edges[kept].tolist(), *crossings.positive.shape)
+            first, last = points[0].tolist(), points[-1].tolist()
+            points = np.array(
+                [
+                    *([end_in_cell(begin, (first[0], first[1]))] if begin else []),
+                    *points.tolist(),
+                    *([end_in_cell(end, (last[0], last[1]))] if end else []),
+                ]
+            )
+        segments.append(points if len(points) > 1 else points.repeat(2, axis=0))
     return segments
 
 
-def _cells(edges: Iterable[int], height: int, width: int) -> set[tuple[int, int]]:
-    """The cells (row, col) of four pixel centres on both sides of the edges, as far as the grid has them."""
-    cells: set[tuple[int, int]] = set()
-    for edge in edges:
-        row, col = divmod(edge // 2, width)
-        if row < height - 1 and col < width - 1:
-            cells.add((row, col))
-        if edge % 2 == 0 and row > 0:
-            cells.add((row - 1, col))
-        elif edge % 2 == 1 and col > 0:
-            cells.add((row, col - 1))
-    return cells
+def _chains(crossings: _Crossings) -> list[tuple[list[int], bool]]:
+    """The kept crossings (their places in `crossings`) in their order along each line, and whether it is closed."""
+    height, width = crossings.positive.shape
+    kept = crossings.kept.tolist()
+    links: list[list[int]] = [[] for _ in kept]
+    for one, other in _neighbours(crossings.edges, height, width, crossings.positive):
+        if kept[one] and kept[other]:
+            links[one].append(other)
+            links[other].append(one)
+    edges = crossings.edges.tolist()
+    chains: list[tuple[list[int], bool]] = []
+    visited = [not keep for keep in kept]
+    # from the ends of lines first; lines that are closed have none
+    for first in sorted(np.flatnonzero(crossings.kept).tolist(), key=lambda place: (len(links[place]), edges[place])):
+        if visited[first]:
+            continue
+        chain = [first]
+        visited[first] = True
+        while following := [place for place in links[chain[-1]] if not visited[place]]:
+            chain.append(following[0])
+            visited[following[0]] = True
+        chains.append((chain, len(links[first]) == 2))
+    return chains
 
 
-def _triple_point(difference: Floats, excess: Floats, cell: tuple[int, int], last: Point) -> Point:
-    """Where `difference` and `excess`, bilinear in a cell, are both zero: of such points the nearest to `last`."""
+def _neighbours(edges: Ints, height: int, width: int, positive: Bools) -> list[tuple[int, int]]:
+    """The pairs of crossings (places in `edges`) that follow one another on the curve: they share a cell."""
+    rows, cols = np.divmod(edges // 2, width)
+    is_down = edges % 2
+    after = np.where((rows < height - 1) & (cols < width - 1), rows * width + cols, -1)
+    before = np.where(
+        np.where(is_down, cols, rows) > 0, (rows - 1 + is_down) * width + cols - is_down, -1
+    )  # left of a downward edge, above the others
+    cells = np.concatenate([after, before])
+    order = cells.argsort(kind="stable")
+    order = order[np.count_nonzero(cells < 0) :]
+    cells, places = cells[order], order % len(edges)
+    begins = np.flatnonzero(np.diff(cells, prepend=-1))
+    counts = np.diff(begins, append=len(cells))
+    twos = begins[counts == 2]
+    pairs = list(zip(places[twos].tolist(), places[twos + 1].tolist(), strict=True))
+    for begin, count in zip(begins[counts > 2].tolist(), counts[counts > 2].tolist(), strict=True):
+        # two lines in one cell: they keep its two positive corners apart
+        cell = int(cells[begin])
+        found = {int(edges[place]): int(place) for place in places[begin : begin + count]}
+        top, right, bottom, left = 2 * cell, 2 * cell + 3, 2 * (cell + width), 2 * cell + 1
+        apart = [(top, left), (right, bottom)] if positive.flat[cell] else [(top, right), (bottom, left)]
+        pairs += [(found[one], found[other]) for one, other in apart if one in found and other in found]
+    return pairs
+
+
+def _without_unsure_ends(chain: list[int], sure: Bools) -> list[int]:
+    """A chain of crossings without up to `ROUNDING` ones at either end that are not sure, before one that is."""
+    is_sure = sure[chain].tolist()
+    begin = next((place for place, known in enumerate(is_sure[: ROUNDING + 1]) if known), 0)
+    end = next((place for place, known in enumerate(is_sure[: -ROUNDING - 2 : -1]) if known), 0)
+    return chain[begin : len(chain) - end]
+
+
+def _cells_beyond(edges: list[int], height: int, width: int) -> tuple[Cell | None, Cell | None]:
+    """The cells into which a line leaves beyond its first and its last edge; None off the grid."""
+    if len(edges) == 1:
+        return _cells(edges[0], height, width)
+    beyond: list[Cell | None] = []
+    for edge, inner in ((edges[0], edges[1]), (edges[-1], edges[-2])):
+        before, after = _cells(edge, height, width)
+        beyond.append(after if before is not None and before in _cells(inner, height, width) else before)
+    return beyond[0], beyond[1]
+
+
+def _cells(edge: int, height: int, width: int) -> tuple[Cell | None, Cell | None]:
+    """The cells (row, col) of four pixel centres before (above, left of) and after an edge; None off the grid."""
+    row, col = divmod(edge // 2, width)
+    after = (row, col) if row < height - 1 and col < width - 1 else None
+    if edge % 2:
+        return (row, col - 1) if col > 0 else None, after
+    return (row - 1, col) if row > 0 else None, after
+
+
+def _triple_point(difference: Floats, excesses: list[Floats], cell: tuple[int, int], last: Point) -> Point:
+    """Where `difference` is zero, one of `excesses` as well, and none is negative, all bilinear in a cell.
+
+    Of such points the nearest to `last`, or `last` itself if there is none.
+    """
     row, col = cell
     a0, a1, a2, a3 = _bilinear(difference[row : row + 2, col : col + 2])
-    b0, b1, b2, b3 = _bilinear(excess[row : row + 2, col : col + 2])
-    # y = −(a0 + a1 x) / (a2 + a3 x) from the first, put into the second
-    found = [last]
-    for x in _quadratic_roots(a3 * b1 - a1 * b3, a2 * b1 + a3 * b0 - a0 * b3 - a1 * b2, a2 * b0 - a0 * b2):
-        # from the equation that depends more on y: on an upright line the first one does not at all
-        slope, value = max((a2 + a3 * x, a0 + a1 * x), (b2 + b3 * x, b0 + b1 * x), key=lambda pair: abs(pair[0]))
-        y = -value / slope if slope else math.nan
-        if -1e-9 <= x <= 1 + 1e-9 and -1e-9 <= y <= 1 + 1e-9:
-            found.append((row + y, col + x))
-    return min(found[1:], key=lambda point: math.dist(point, last), default=last)
+    rivals = [_bilinear(excess[row : row + 2, col : col + 2]) for excess in excesses]
+    found: list[Point] = []
+    for b0, b1, b2, b3 in rivals:
+        # y = −(a0 + a1 x) / (a2 + a3 x) from the first equation, put into the second
+        for x in _quadratic_roots(a3 * b1 - a1 * b3, a2 * b1 + a3 * b0 - a0 * b3 - a1 * b2, a2 * b0 - a0 * b2):
+            # from the equation that depends more on y: on an upright line the first one does not at all
+            slope, value = max((a2 + a3 * x, a0 + a1 * x), (b2 + b3 * x, b0 + b1 * x), key=lambda pair: abs(pair[0]))
+            y = -value / slope if slope else math.nan
+            if not (-TINY <= x <= 1 + TINY and -TINY <= y <= 1 + TINY):
+                continue
+            if all(c0 + c1 * x + c2 * y + c3 * x * y >= -TINY for c0, c1, c2, c3 in rivals):
+                found.append((row + y, col + x))
+    return min(found, key=lambda point: math.dist(point, last), default=last)
 
 
 def _bilinear(corners: Floats) -> tuple[float, float, float, float]:
@@ -346,4 +420,4 @@ def _grown(mask: Bools) -> Bools:
 
 
 def _length(points: Floats) -> float:
-    return float(np.hypot(*np.diff(points, axis=0).T).sum())
+    return round(float(np.hypot(*np.diff(points, axis=0).T).sum()), DECIMALS)

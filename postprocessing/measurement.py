@@ -18,7 +18,6 @@ FLAGS: Mapping[str, str] = {
     "lv_missing": "no pixel is LV",
     "la_missing": "no pixel is LA",
     "fragments_removed": "LV or LA pixels away from the largest component were left out",
-    "pixel_line_used": "the probabilities have no sub-pixel contact line, so the label map's was taken",
     "several_contact_segments": "the contact line is broken, or LV and LA touch in several places",
     "one_pixel_contact": "LV and LA touch at one pixel only",
     "lv_cut_by_sector": "LV reaches the edge of the image or of the ultrasound sector",
@@ -87,28 +86,25 @@ def measure_frame(
         )
     if method not in ("subpixel", "pixel"):
         raise ValueError(f"`method` must be subpixel or pixel. Received: {method!r}")
-    planes = np.ascontiguousarray(np.moveaxis(probabilities, -1, 0))
-    if not np.isfinite(planes).all():
+    if not np.isfinite(probabilities).all():
         raise ValueError("`probabilities` must be finite. Received: NaN or infinity among them")
-    likeliest = label_map_of(planes, structures)
+    likeliest = label_map_of(probabilities, structures)
     label_map = largest_components(likeliest, structures) if largest_component else likeliest
     lv_mask, la_mask = label_map == LV, label_map == LA
     flags: set[str] = set()
     if label_map is not likeliest and (((likeliest == LV) & ~lv_mask).any() or ((likeliest == LA) & ~la_mask).any()):
         flags.add("fragments_removed")
     line = None
-    if method == "subpixel" and LV in structures and LA in structures:
+    if LV in structures and LA in structures:
         channels = list(structures)
         try:
-            line = subpixel_contact_line(
-                np.moveaxis(planes, 0, -1), channels.index(LV), channels.index(LA), (lv_mask, la_mask)
+            line = (
+                pixel_contact_line(label_map)
+                if method == "pixel"
+                else subpixel_contact_line(probabilities, channels.index(LV), channels.index(LA), (lv_mask, la_mask))
             )
         except ContactLineNotFound:
-            line = _pixel_line(label_map)
-            if line is not None:
-                flags.add("pixel_line_used")
-    elif method == "pixel":
-        line = _pixel_line(label_map)
+            line = None
     return _measurement(label_map, lv_mask, la_mask, line, flags, spacing_mm, anterior_side, image)
 
 
