@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             begun = time.perf_counter()
             write_phantom(Path(folder) / "phantom", options, arguments.workers)
             seconds = time.perf_counter() - begun
-            images = [path for path in Path(folder).rglob("*_E?.nii.gz")]
+            images = list(Path(folder).rglob("*_E?.nii.gz"))
             pixels = statistics.median(read_nifti(path).array.size for path in images)
             size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
         rates.append(len(images) / seconds)

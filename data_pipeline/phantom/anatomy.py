@@ -205,7 +205,7 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     ef = _normal(rng, 36.0, 8.0, 15.0, 52.0) if failing else _normal(rng, 58.0, 6.0, 45.0, 72.0)
     diameter = length / _normal(rng, 1.72 if failing else 1.84, 0.15, 1.4, 2.2)
     annulus = _normal(rng, 30.5, 4.0, 21.0, 42.0)
-    wall = _normal(rng, 10.6, 1.8, 7.0, 16.0)
+    wall = _normal(rng, 11.2, 1.9, 7.0, 16.5)
     anatomy = Anatomy(
         length_mm=length,
         widest_at=rng.uniform(0.25, 0.5),
@@ -260,7 +260,7 @@ def cut_plane(anatomy: Anatomy, view: View, state: HeartState) -> Plane:
     leaflets = _leaflets(shape, state, (hinge_left, base_v), (hinge_right, base_v))
     regions += [Region(Tissue.LEAFLET, _ribbon(line, shape.leaflet_mm), Structure.MV) for line in leaflets]
 
-    interfaces += [Interface(line, 0.8) for line in leaflets]
+    interfaces += [Interface(line, 0.5) for line in leaflets]
     interfaces.append(Interface(cavity.outline, 0.35))
     low = wall.outer[:, 1] < base_v + 0.75 * (apex_v - base_v)
     middle = len(low) // 2
@@ -495,7 +495,7 @@ def _draw_view(
         axis_waves_mm=(rng.normal(bend, 2.0), rng.normal(0.0, 1.0), rng.normal(0.0, 0.6)),
         tilt_deg=_normal(rng, -4.5 if view is View.A4C else 0.0, 6.0, -18.0, 16.0),
         foreshortening=1.0 - abs(rng.normal(0.0, 0.06)) if rng.random() < 0.6 else 1.0,
-        wall_mm=(wall_mm[0], wall_mm[1] * rng.uniform(0.65, 1.15), wall_mm[2]),
+        wall_mm=(wall_mm[0], wall_mm[1] * rng.uniform(0.65, 1.1), wall_mm[2]),
         shoulder_mm=shoulder,
         foot_drop_mm=rng.uniform(0.0, 3.0),
         groove_mm=(
@@ -507,7 +507,7 @@ def _draw_view(
         right_heart_mm=(rng.uniform(10.0, 18.0), 0.0) if a3c else (rng.uniform(22.0, 46.0), rng.uniform(30.0, 48.0)),
         septum_drop_mm=rng.uniform(2.0, 8.0),
         coaptation=rng.uniform(0.5, 0.68),
-        tenting_mm=rng.uniform(1.5, 8.0),
+        tenting_mm=rng.uniform(0.0, 7.0),
         leaflet_mm=rng.uniform(1.2, 3.0),
         anterior_on_right=a3c,
         blobs=_draw_blobs(rng, width / length),

@@ -216,7 +216,7 @@ def _draw_setup(
     off_centre = bool(rng.random() < off_centre_share)
     length = anatomy.length_mm * anatomy.views[view].foreshortening
     rotation = float(np.clip(rng.normal(9.0, 8.0), -20.0, 32.0))
-    apex_mm = float(np.clip(rng.normal(29.0, 6.0), 15.0, 46.0))
+    apex_mm = float(np.clip(rng.normal(30.0, 6.5), 18.0, 47.0))
     base_mm = apex_mm + length * np.cos(np.deg2rad(rotation))
     plane_share = rng.uniform(0.82, 0.95) if off_centre else float(np.clip(rng.normal(0.71, 0.07), 0.56, 0.88))
     opening = 75.0 if rng.random() < 0.55 else rng.uniform(60.0, 90.0)

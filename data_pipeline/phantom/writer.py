@@ -34,7 +34,7 @@ from shell.errors import UsageError, UserError
 from shell.files import atomic_folder, read_json, write_json
 from shell.progress import progress
 
-GENERATOR_VERSION = "1.2"
+GENERATOR_VERSION = "1.3"
 """Raised with every change that alters a pixel or a number of the data set; part of the default set's cache key."""
 TRUTH_FILE = "truth.json"
 TRUTH_FORMAT = 1
