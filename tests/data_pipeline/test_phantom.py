@@ -12,6 +12,8 @@ from data_pipeline.phantom.raster import fill_polygon
 from data_pipeline.phantom.sector import Pose, Sector
 from data_pipeline.phantom.ultrasound import QUALITIES, Scanner, draw_imaging
 from data_pipeline.sample import Structure, View
+from postprocessing.hinge_points import HingePoints
+from postprocessing.volumes import ApicalView, ejection_fraction_percent, simpson_biplane_ml
 
 SEED = 7
 VIEWS = (View.A2C, View.A3C, View.A4C)
@@ -210,6 +212,21 @@ def test_masks_have_the_area_of_their_outlines():
         (frame,) = simulate_view(patient, View.A4C, [0.0])
         mask_mm2 = (frame.labels == Structure.LV).sum() * setup.sector.pitch_mm**2
         assert mask_mm2 == pytest.approx(area_mm2, rel=0.01)
+
+
+def test_simpson_on_the_masks_of_unforeshortened_views_finds_the_constructed_volumes():
+    patients = [draw_patient(number, SEED, 0.0) for number in range(1, 40)]
+    whole = [p for p in patients if all(p.anatomy.views[view].foreshortening == 1.0 for view in (View.A2C, View.A4C))]
+    assert len(whole) >= 3
+    for patient in whole[:3]:
+        views = {}
+        for view in (View.A2C, View.A4C):
+            pitch = patient.setups[view].sector.pitch_mm
+            for phase, frame in zip(("ED", "ES"), simulate_view(patient, view, ED_ES), strict=True):
+                views[view, phase] = ApicalView(frame.labels, HingePoints(frame.amvl, frame.pmvl), (pitch, pitch))
+        edv, esv = (simpson_biplane_ml(views[View.A4C, phase], views[View.A2C, phase]) for phase in ("ED", "ES"))
+        assert edv == pytest.approx(patient.anatomy.volume_ml(0.0), rel=0.02)
+        assert ejection_fraction_percent(edv, esv) == pytest.approx(patient.anatomy.ef_percent, abs=1.0)
 
 
 def test_the_annulus_diameter_is_the_distance_of_the_hinge_points():
