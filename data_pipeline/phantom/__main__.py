@@ -14,8 +14,8 @@ The same options give the same files, whatever the number of workers. A simulate
 replaced once the new one is complete; any other folder with files in it is refused.
 
 example:
-  python -m data_pipeline.phantom /tmp/phantom --patients 20 --sequences
-  python train.py --model unet1 --data phantom:/tmp/phantom
+  python -m data_pipeline.phantom build/phantom --patients 20 --sequences
+  python train.py --model unet1 --data phantom:build/phantom
 """
 VIEW_NAMES = {view.camus_name: view for view in (View.A2C, View.A3C, View.A4C)}
 
