@@ -215,7 +215,7 @@ def test_masks_have_the_area_of_their_outlines():
 
 
 def test_simpson_on_the_masks_of_unforeshortened_views_finds_the_constructed_volumes():
-    patients = [draw_patient(number, SEED, 0.0) for number in range(1, 40)]
+    patients = [draw_patient(number, SEED, 0.0) for number in range(1, 60)]
     whole = [p for p in patients if all(p.anatomy.views[view].foreshortening == 1.0 for view in (View.A2C, View.A4C))]
     assert len(whole) >= 3
     for patient in whole[:3]:
