@@ -111,7 +111,7 @@ def _sections(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) ->
         *(
             [
                 Section(
-                    "constructed",
+                    "truth",
                     "Against the constructed truth",
                     (
                         Text(

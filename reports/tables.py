@@ -67,7 +67,9 @@ def dice_table(evaluation: Evaluation) -> Table | Missing:
             (Cell("ours: median"), *row("median")),
             (Cell("ours: frames"), *ours(*(str(int(figure_of(block, "n", 0))) for block in blocks))),
         ),
-        (f"{undefined} frames have no Dice (empty or missing masks) and are not in the mean.",) if undefined else (),
+        (f"Frames without a Dice (empty or missing masks), in neither mean nor median: {undefined}.",)
+        if undefined
+        else (),
     )
 
 
