@@ -36,13 +36,14 @@ $(READY): requirements.txt requirements-dev.txt
 		echo "error: no Python >= 3.11 with the venv module was found; install one (Debian: apt install python3-venv)" \
 			"or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi
 	@echo "installing the pinned requirements into .venv (once, a few minutes)"
-	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -c 'import sys, ssl, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet $(PIP_CACHE) -r requirements-dev.txt
 	@if ! $(BIN)/python -c 'import cv2' 2>/dev/null; then \
 		opencv=$$(sed -n 's/^opencv-python==/opencv-python-headless==/p' requirements.txt); \
 		echo "this machine lacks the graphics libraries of opencv-python; installing $$opencv instead"; \
 		$(BIN)/python -m pip uninstall --quiet --yes opencv-python; \
-		$(BIN)/python -m pip install --quiet $(PIP_CACHE) "$$opencv"; \
+		$(BIN)/python -m pip install --quiet $(PIP_CACHE) --force-reinstall --no-deps "$$opencv"; \
 		$(BIN)/python -c 'import cv2'; fi
 	@touch $(READY)
 
