@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -58,6 +59,8 @@ def ensure_default() -> Path:
     root.parent.mkdir(parents=True, exist_ok=True)
     with root.with_name(f"{root.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for abandoned in root.parent.glob(f".{root.name}.*"):  # by a process that was killed; it held the lock
+            shutil.rmtree(abandoned)
         if not (root / TRUTH_FILE).is_file():
             write_phantom(root, options)
     return root
