@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from postprocessing.codes import BACKGROUND
 
+BLOCK_ROWS = 64
+
 
 def label_map_of(probabilities: npt.NDArray[np.floating], structures: Sequence[int]) -> npt.NDArray[np.uint8]:
     """The likeliest structure of each pixel; of equals the one in the first channel.
@@ -19,15 +21,23 @@ def label_map_of(probabilities: npt.NDArray[np.floating], structures: Sequence[i
 
     Returns:
         (H, W) uint8 structure codes.
+
+    Raises:
+        ValueError: a probability is not finite.
     """
-    # plane by plane: eight times as fast as argmax along a last axis of four
-    best = np.ascontiguousarray(probabilities[..., 0])
-    channel_map = np.zeros(best.shape, dtype=np.uint8)
-    for channel in range(1, probabilities.shape[-1]):
-        plane = np.ascontiguousarray(probabilities[..., channel])
-        better = (plane > best).view(np.uint8)
-        np.maximum(channel_map, better * np.uint8(channel), out=channel_map)
-        best = np.maximum(best, plane)
+    # np.argmax along a last axis of four takes five times as long as going plane by plane, in blocks that fit the cache
+    channel_map = np.zeros(probabilities.shape[:2], dtype=np.uint8)
+    for top in range(0, len(probabilities), BLOCK_ROWS):
+        block, found = probabilities[top : top + BLOCK_ROWS], channel_map[top : top + BLOCK_ROWS]
+        if not np.isfinite(block).all():
+            raise ValueError("`probabilities` must be finite. Received: NaN or infinity among them")
+        best = block[..., 0].copy()
+        for channel in range(1, block.shape[-1]):
+            plane = np.ascontiguousarray(block[..., channel])
+            better = (plane > best).view(np.uint8)
+            better *= np.uint8(channel)
+            np.maximum(found, better, out=found)
+            np.maximum(best, plane, out=best)
     codes = np.array(structures, dtype=np.uint8)
     return channel_map if np.array_equal(codes, np.arange(len(codes))) else codes[channel_map]
 

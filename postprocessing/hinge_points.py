@@ -29,8 +29,8 @@ class HingePoints:
 def find_hinge_points(line: ContactLine, anterior_side: str) -> HingePoints:
     """The hinge points: the two extreme points of the contact line.
 
-    The extremes are taken along the line's principal axis, and the one further to the anterior side is the aMVL. Where
-    neither is further left, as on an upright line, the upper one is.
+    The extremes are taken along the line's principal axis (in pixels), and the one further to the anterior side is the
+    aMVL. Where neither is further left, as on an upright line, the upper one is.
 
     Args:
         line: the contact line.

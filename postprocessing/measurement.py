@@ -86,8 +86,6 @@ def measure_frame(
         )
     if method not in ("subpixel", "pixel"):
         raise ValueError(f"`method` must be subpixel or pixel. Received: {method!r}")
-    if not np.isfinite(probabilities).all():
-        raise ValueError("`probabilities` must be finite. Received: NaN or infinity among them")
     likeliest = label_map_of(probabilities, structures)
     label_map = largest_components(likeliest, structures) if largest_component else likeliest
     lv_mask, la_mask = label_map == LV, label_map == LA

@@ -44,7 +44,7 @@ def simpson_biplane_ml(first: ApicalView, second: ApicalView) -> float:
     Raises:
         ValueError: no LV, no axis, or a bad spacing in one of the views.
 
-    Source: Leclerc et al. 2019 §IV; ASE 2015 recommendations. Deviation: none.
+    Source: Leclerc et al. 2019; ASE 2015 recommendations. Deviation: none.
     """
     first_mm, first_length_mm = disc_diameters_mm(first)
     second_mm, second_length_mm = disc_diameters_mm(second)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-SPACING_MM = (0.31, 0.154)  # anisotropic, as in the MetaImage release of CAMUS (rows finer there)
+SPACING_MM = (0.31, 0.154)  # anisotropic, so that rows and columns cannot be exchanged unnoticed
 STRUCTURES = (0, 1, 2, 3)
 
 

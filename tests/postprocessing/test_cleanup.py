@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 
 from data_pipeline.sample import Structure
 from postprocessing import codes
-from postprocessing.cleanup import label_map_of, largest_components
+from postprocessing.cleanup import BLOCK_ROWS, label_map_of, largest_components
 from tests.postprocessing.drawn import STRUCTURES, label_map
 
 
@@ -18,6 +19,17 @@ def test_likeliest_structure_in_any_order_of_channels() -> None:
     np.testing.assert_array_equal(
         label_map_of(probabilities, structures), np.array(structures)[probabilities.argmax(axis=-1)]
     )
+
+
+@pytest.mark.parametrize("rows", [1, BLOCK_ROWS, BLOCK_ROWS + 1, 3 * BLOCK_ROWS - 1])
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_likeliest_structure_of_any_height_and_memory_order(rows: int, channels_first: bool) -> None:
+    probabilities = np.random.default_rng(0).random((4, rows, 7) if channels_first else (rows, 7, 4))
+    if channels_first:
+        probabilities = np.moveaxis(probabilities, 0, -1)
+    before = probabilities.copy()
+    np.testing.assert_array_equal(label_map_of(probabilities, STRUCTURES), probabilities.argmax(axis=-1))
+    np.testing.assert_array_equal(probabilities, before)
 
 
 def test_of_equals_the_first_channel_wins() -> None:
