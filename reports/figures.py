@@ -52,6 +52,7 @@ RC: dict[Any, Any] = {
     "axes.unicode_minus": True,
 }
 PHASE_MARKERS = {"ED": "o", "ES": "s"}
+VIEW_MARKERS = {"A4C": "o", "A2C": "s", "A3C": "^"}
 
 
 @dataclass(frozen=True)
@@ -277,7 +278,7 @@ def bias(evaluation: Evaluation) -> Drawing | Missing:
     if not known:
         return Missing(title, "No frame of known view and phase has both predicted and reference hinge points.")
     reach = 1.35 * max(0.5, *(abs(v) for xy in known for v in xy))
-    figure = _figure(3.1)
+    figure = _figure(3.6)
     grid = figure.subplots(1, 2, sharey=True)
     for axes, (point, label) in zip(grid, {"amvl": "aMVL", "pmvl": "pMVL"}.items(), strict=True):
         axes.axhline(0, color="#666666", linewidth=0.8)
@@ -293,6 +294,7 @@ def bias(evaluation: Evaluation) -> Drawing | Missing:
         if mine:
             axes.plot(*np.mean(mine, axis=0), "x", color="black", markersize=9, markeredgewidth=2, label="mean")
         axes.set(title=label, xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal", xlabel=f"x bias, {unit}")
+        axes.locator_params(nbins=5)
     grid[0].set_ylabel(f"y bias, {unit}")
     handles = {text: handle for axes in grid for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
@@ -301,9 +303,10 @@ def bias(evaluation: Evaluation) -> Drawing | Missing:
         "fig-09-bias",
         title,
         "Where the predicted point lies, in the median, as seen from the reference point at the centre; axes as in the "
-        f"image (right and down positive). Mean of all points: {number(mean[0], signed=True)} right, "
-        f"{number(mean[1], signed=True)} down ({unit}); paper: +0.30 mm right, +0.50 mm down.",
-        f"Scatter of median errors per subgroup; mean {number(mean[0])} right and {number(mean[1])} down in {unit}.",
+        f"image (right and down positive). Mean of all points: x {number(mean[0], signed=True)}, y "
+        f"{number(mean[1], signed=True)} {unit}; paper: x +0.30, y +0.50 mm.",
+        f"Scatter of median errors per subgroup; mean x {number(mean[0], signed=True)}, y "
+        f"{number(mean[1], signed=True)} {unit}.",
         figure,
     )
 
@@ -369,15 +372,20 @@ def diameter_agreement(evaluation: Evaluation) -> Drawing | Missing:
     axes = figure.subplots()
     view_of = {r.case: r.view for r in evaluation.frames}
     views = np.array([view_of.get(case, "") for case in reference.cases])
-    colours = {view: PAPER_VIEWS.get(view, PAPER_VIEWS[ALL]) for view in dict.fromkeys(views)}
-    for (view, colour), marker in zip(colours.items(), ("o", "s", "^", "D", "v", "P") * 2, strict=False):
+    views_present = sorted(set(views.tolist()), reverse=True)
+    for view in views_present:
         member = views == view
         _bland_altman_points(
-            axes, reference.values[member], predicted.values[member], colour, marker, view or "view unknown"
+            axes,
+            reference.values[member],
+            predicted.values[member],
+            PAPER_VIEWS.get(view, PAPER_VIEWS[ALL]),
+            VIEW_MARKERS.get(view, "D"),
+            view or "view unknown",
         )
     text = _bland_altman_lines(axes, reference.values, predicted.values, unit)
     axes.set(xlabel=f"mean of predicted and reference diameter, {unit}", ylabel=f"predicted − reference, {unit}")
-    figure.legend(loc="outside lower center", ncols=max(1, len(colours)))
+    figure.legend(loc="outside lower center", ncols=len(views_present))
     return Drawing(
         "diameter-agreement",
         title,

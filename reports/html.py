@@ -12,6 +12,7 @@ from reports.cells import Missing, Table
 
 HERE = Path(__file__).parent
 BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|mm|px|ml)(?!\w))")
+AROUND_EQUALS = re.compile(r"(?<=\b[nr]) = (?=\S)")
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,10 @@ def render(page: Page) -> str:
 
 
 def _unbroken(value: object) -> object:
-    """Keeps a figure and its unit on one line."""
-    return BEFORE_UNIT.sub("\u00a0", value) if type(value) is str else value
+    """Keeps a figure on one line with its unit, and `n = 65` together. Markup is left as it is."""
+    if type(value) is not str:
+        return value
+    return AROUND_EQUALS.sub("\u00a0=\u00a0", BEFORE_UNIT.sub("\u00a0", value))
 
 
 def data_uri(media_type: str, content: bytes) -> str:

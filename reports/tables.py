@@ -1,6 +1,7 @@
 """The tables of the report, the paper's figures beside ours. Text is made here, once, and only laid out in HTML."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,13 +21,12 @@ BOTH_POINTS = {"col": "both points, x", "row": "both points, y"}
 WITHIN_MM = (2, 3, 5)
 METRIC_NAMES = {"dice": "Dice", "iou": "IoU", "cpa": "CPA", "mean_absolute_distance": "d_m", "hausdorff": "d_H"}
 STATUS_MEANINGS = {
-    "no_contact_line": "Predicted LV and LA do not touch: no hinge points and no diameter for this frame.",
+    "no_contact_line": "Predicted LV and LA do not touch: nothing can be measured there.",
     "no_reference_contact_line": "LV and LA of the reference do not touch: nothing to compare the prediction with.",
-    "no_reference": "The frame has no reference labels.",
+    "no_reference": "No reference labels.",
     "no_spacing": "The pixel pitch is unknown: no volume in ml.",
     "no_volume": "The left ventricle has no extent to take a volume of.",
     "undefined": "The figure is not defined, e.g. the Dice of two empty masks.",
-    "no_calibration": "No calibration was given.",
     "calibration_unit_differs": "The calibration is in mm and the frame in px, or the other way round.",
 }
 OUTLIER_MEANINGS = {
@@ -459,7 +459,10 @@ def volume_table(evaluation: Evaluation) -> Table | Missing:
             ("agreement", "MAE"),
         ),
         tuple(rows),
-        ("Bias: mean of predicted − reference; limits of agreement: bias ± 1.96 sd. “Failed” patients lack a frame.",),
+        (
+            "Bias: mean of predicted − reference; limits of agreement: bias ± 1.96 sd. Patients counted as failed "
+            "lack a frame that the volume needs, or it could not be measured.",
+        ),
     )
 
 
@@ -528,17 +531,12 @@ def failure_table(evaluation: Evaluation) -> Table | Missing:
     title = "Failures"
     found: dict[tuple[str, str], list[str]] = {}
     for row in evaluation.rows:
-        # A missing calibration or view is a property of the evaluation, said elsewhere; the reference's missing
-        # contact line fails the same frame once.
+        # No calibration, or a view that the data set lacks, is no failure of a frame; their tables say it.
         if row.status in ("ok", "no_calibration") or row.status.startswith("missing_"):
             continue
-        metrics = found.setdefault((row.case, row.status), [])
-        if row.structure == ANNULUS:
-            quantity = "hinge points and diameter"
-        else:
-            quantity = f"{METRIC_NAMES.get(row.metric, row.metric.replace('_', ' '))} of {row.structure}"
-        if quantity not in metrics:
-            metrics.append(quantity)
+        quantities = found.setdefault((row.case, row.status), [])
+        if (quantity := _quantity(row)) not in quantities:
+            quantities.append(quantity)
     if not found:
         none = "None: every frame has hinge points and every figure is defined."
         return Missing(title, none if evaluation.frames else "No frame was evaluated.")
@@ -547,8 +545,8 @@ def failure_table(evaluation: Evaluation) -> Table | Missing:
         title,
         plain("case", "status", "what it means", "what is missing"),
         tuple(
-            (Cell(case), *ours(status, STATUS_MEANINGS.get(status, _in_words(status)), _shortened(quantities)))
-            for (case, status), quantities in sorted(found.items())
+            (Cell(case), *ours(status, STATUS_MEANINGS.get(status, _in_words(status)), _shortened(missing)))
+            for (case, status), missing in sorted(found.items())
         ),
         ("These are counted in the n and failed columns above; none is in a mean or a median.",),
     )
@@ -641,6 +639,16 @@ def _limits(low: float, high: float) -> str:
     return f"{number(low, 1, signed=True)} to {number(high, 1, signed=True)}"
 
 
+def _quantity(row: Row) -> str:
+    """What a failed row would have said."""
+    if row.structure == ANNULUS:
+        return "calibrated hinge points" if row.status == "calibration_unit_differs" else "hinge points and diameter"
+    name = row.metric.split("_")[0]
+    if name in ("edv", "esv", "ef"):
+        return f"{name.upper()} of the patient"
+    return f"{METRIC_NAMES.get(row.metric, row.metric.replace('_', ' '))} of {row.structure}"
+
+
 def _outlier_meaning(name: str) -> str:
     if name in OUTLIER_MEANINGS:
         return OUTLIER_MEANINGS[name]
@@ -650,8 +658,9 @@ def _outlier_meaning(name: str) -> str:
 
 
 def _in_words(name: str) -> str:
-    """`la_cut_by_sector` → `LA cut by sector`."""
-    return " ".join(word.upper() if word in ("la", "lv") else word for word in name.split("_"))
+    """`la_cut_by_sector` → `LA cut by sector`, `outside_15_60_mm` → `outside 15–60 mm`."""
+    words = " ".join(word.upper() if word in ("la", "lv") else word for word in name.split("_"))
+    return re.sub(r"(?<=\d) (?=\d)", "–", words)
 
 
 def _shortened(names: Sequence[str], most: int = 6) -> str:

@@ -237,3 +237,21 @@ def test_tables_agree_with_the_summary(tmp_path):
     calibration = cells(tables.calibration_table(evaluation), "x: median |e| [15–85 %]")
     median = evaluation.number("hinge", "all", "col_mm", "before", "median_absolute")
     assert calibration["ours", "uncalibrated"].split()[0] == f"{median:.2f}"
+
+
+def test_failed_volumes_and_flags_are_named_in_words(tmp_path):
+    rows = [dataclasses.replace(row, value=None, status="no_contact_line") for row in volume_rows("p", (9, 9), (5, 5))]
+    evaluation = read_evaluation(write_evaluation(tmp_path, [FRAMES[0]], volumes=rows))
+    failed = cells(tables.failure_table(evaluation), "p")
+    assert failed["", "what is missing"] == "EDV of the patient, ESV of the patient, EF of the patient"
+    far = dataclasses.replace(FRAMES[1], predicted=(10, 0, 10, 75))
+    evaluation = read_evaluation(write_evaluation(tmp_path, [FRAMES[0], far]))
+    assert cells(tables.second_look_table(evaluation), "annulus outside 15–60 mm")["", "frames"] == "1"
+
+
+def test_calibration_in_another_unit_is_a_named_failure(tmp_path):
+    evaluation = read_evaluation(
+        write_evaluation(tmp_path, [FRAMES[0]], calibration=calibration_of((0, 1, 0, 1), "px"))
+    )
+    row = cells(tables.failure_table(evaluation), "patient0001_4CH_ED")
+    assert (row["", "status"], row["", "what is missing"]) == ("calibration_unit_differs", "calibrated hinge points")
