@@ -16,7 +16,6 @@ READY := .venv/.installed
 export ANNULUS_CACHE ?= $(CURDIR)/build/cache
 export KERAS_HOME ?= $(CURDIR)/build/keras
 export MPLCONFIGDIR ?= $(CURDIR)/build/matplotlib
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 PIP_CACHE := $(if $(PIP_CACHE_DIR)$(wildcard $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pip),,--no-cache-dir)
