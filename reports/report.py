@@ -179,8 +179,16 @@ def _lead(evaluation: Evaluation) -> str:
     return (
         f"On {_frames_of_patients(evaluation)}, half of the hinge points found by the network lie "
         f"within {number(distance, 1)} {unit} of the reference, and the annulus diameter is off by {number(mae, 1)} "
-        f"{unit} on average; {missed}."
+        f"{unit} on average; {missed}.{_what_mm_means(evaluation)}"
     )
+
+
+def _what_mm_means(evaluation: Evaluation) -> str:
+    if _is_simulated(evaluation):
+        return " The frames are simulated: this says nothing about patients."
+    if _is_camus_subset(evaluation):
+        return " Millimetres are nominal here: the frames lost their true pixel pitch."
+    return ""
 
 
 def _cards(evaluation: Evaluation) -> Sequence[Card]:
@@ -272,7 +280,6 @@ def _reading(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
 
 
 def _limits(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
-    data = str(evaluation.summary.get("data", ""))
     limits = [
         ("Use", "Research only. This is not a medical device, and nothing here is for diagnosis or treatment."),
         (
@@ -287,7 +294,7 @@ def _limits(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
             "full annulus, which is a saddle-shaped ring in three dimensions.",
         ),
     ]
-    if data.split(":")[0] == "phantom":
+    if _is_simulated(evaluation):
         limits.append(
             (
                 "Simulated data",
@@ -295,7 +302,7 @@ def _limits(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
                 "they do not say how well it does on patients.",
             )
         )
-    if "camus_subset" in data:
+    if _is_camus_subset(evaluation):
         limits.append(
             (
                 "Nominal mm",
@@ -392,6 +399,14 @@ def _embedded(drawing: figures.Drawing, path: Path) -> Picture:
 def _failed(evaluation: Evaluation) -> Mapping[str, int]:
     """Frames without hinge errors, by status."""
     return Counter(row.status for row in evaluation.frames if not math.isfinite(row.value))
+
+
+def _is_simulated(evaluation: Evaluation) -> bool:
+    return evaluation.has_constructed_truth or str(evaluation.summary.get("data", "")).split(":")[0] == "phantom"
+
+
+def _is_camus_subset(evaluation: Evaluation) -> bool:
+    return "camus_subset" in str(evaluation.summary.get("data", ""))
 
 
 def _frames_of_patients(evaluation: Evaluation) -> str:

@@ -122,6 +122,7 @@ def test_headline_and_limits(tmp_path):
     assert "derived from the reference masks" in text
     assert "not the size of the full annulus" in text
     assert "Nominal mm" in text
+    assert "Millimetres are nominal here" in text
     assert "not an official CAMUS score" in text
     assert "n = 3: medians and percentiles of so few frames are uncertain" in text
     assert "Simulated data" not in text
@@ -130,6 +131,7 @@ def test_headline_and_limits(tmp_path):
 
 def test_simulated_data_is_called_so(full_report):
     text = read(full_report).text
+    assert "The frames are simulated: this says nothing about patients." in text
     assert "a simulated heart under simulated ultrasound" in text
     assert "Mask-derived reference against the constructed truth" in text
     assert "Nominal mm" not in text
