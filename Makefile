@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow lint bench clean
+.PHONY: help demo picture test test-slow lint bench clean
 
 # The first Python on the path that is new enough; `make PYTHON=/some/python3.12 test` chooses another.
 PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11; do \
@@ -28,6 +28,7 @@ help:
 	@echo "make test-slow  the tests that take longer, with a browser where one is installed"
 	@echo "make lint       style, types and layers only"
 	@echo "make bench      the measurements of docs/PERFORMANCE.md"
+	@echo "make picture    the picture in README.md, after make demo"
 	@echo "make clean      remove build/ (the virtual environment stays)"
 
 $(READY): requirements.txt requirements-dev.txt
@@ -61,6 +62,14 @@ demo: $(READY)
 	@echo "one frame, drawn:  $(DEMO)/measurements/"
 	@echo "all the numbers:   $(DEMO)/evaluation/summary.json, $(DEMO)/evaluation/cases.csv"
 	@echo "the report:        $(DEMO)/evaluation/report.html"
+
+# README's picture, after `make demo`: a test frame of good quality with the whole atrium in view.
+PATIENT ?= patient0049
+picture: $(READY)
+	$(BIN)/python predict.py --run $(DEMO)/run $(DEMO)/phantom/$(PATIENT)/$(PATIENT)_4CH_ED.nii.gz --out $(DEMO)/picture
+	$(BIN)/python -c 'import cv2; picture = cv2.imread("$(DEMO)/picture/$(PATIENT)_4CH_ED_overlay.png"); \
+		smaller = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA); \
+		cv2.imwrite("docs/images/phantom_overlay.png", smaller)'
 
 lint: $(READY)
 	$(BIN)/ruff check
