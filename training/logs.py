@@ -10,13 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import cv2
 import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from shell.files import atomic_path, write_text
 
-PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "opencv-python", "ai-edge-litert")
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "ai-edge-litert")
 
 
 def write_history(path: Path, history: list[dict[str, float]]) -> None:
@@ -71,7 +72,8 @@ def environment(*, command: str, seed: int, precision: str, data_digest: str) ->
         "command": command,
         "python": sys.version.split()[0],
         "platform": platform.platform(),
-        "packages": {name: version(name) for name in PACKAGES},
+        # OpenCV comes in one of two packages, with windows or without
+        "packages": {**{name: version(name) for name in PACKAGES}, "opencv": cv2.__version__},
         "seed": seed,
         "precision": precision,
         "git": git_state(Path(__file__).resolve().parents[1]),
