@@ -139,25 +139,25 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     Raises:
         ValueError: not `key=value`, an unknown key (the nearest known one is named), or a value of the wrong type.
     """
+    changes: dict[str, Any] = {}
+    augmentation: dict[str, Any] = {}
+    options = dict(recipe.model_options)
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
             raise ValueError(f"`--set` takes key=value. Received: {setting!r}")
         if key == "classes":
-            classes = CLASS_SETS.get(text.lower()) or tuple(part.strip().upper() for part in text.split(","))
-            recipe = dataclasses.replace(recipe, classes=classes)
+            changes[key] = CLASS_SETS.get(text.lower()) or tuple(part.strip().upper() for part in text.split(","))
         elif key.startswith("augmentation."):
             inner = key.removeprefix("augmentation.")
-            changed = dataclasses.replace(
-                recipe.augmentation, **{inner: _parse(text, _field_type(Augmentation, inner, key), key)}
-            )
-            recipe = dataclasses.replace(recipe, augmentation=changed)
+            augmentation[inner] = _parse(text, _field_type(Augmentation, inner, key), key)
         elif key.startswith("model_options."):
-            option = key.removeprefix("model_options.")
-            recipe = dataclasses.replace(recipe, model_options={**recipe.model_options, option: _parse_option(text)})
+            options[key.removeprefix("model_options.")] = _parse_option(text)
         else:
-            recipe = dataclasses.replace(recipe, **{key: _parse(text, _field_type(Recipe, key, key), key)})
-    return recipe
+            changes[key] = _parse(text, _field_type(Recipe, key, key), key)
+    # all at once: fields that are checked together, such as the shares, may only fit together
+    changed = dataclasses.replace(recipe.augmentation, **augmentation)
+    return dataclasses.replace(recipe, augmentation=changed, model_options=options, **changes)
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:

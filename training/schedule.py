@@ -13,7 +13,7 @@ class Progress:
 
     Attributes:
         epoch: completed epochs.
-        best: best monitored value so far, or None before the first epoch.
+        best: best score so far (the monitored Dice, or the loss negated), or None before the first epoch.
         best_epoch: its epoch, counted from 1; 0 before.
         plateau_best: best value of the plateau monitor, or None.
         plateau_wait: epochs since.

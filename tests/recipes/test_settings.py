@@ -75,7 +75,7 @@ def test_every_augmentation_is_settable(field: "dataclasses.Field[Any]") -> None
 
 def test_settings_apply_in_order_and_the_last_one_wins() -> None:
     assert with_settings(BASE, ["epochs=2", "batch_size=3", "epochs=5"]).epochs == 5
-    assert with_settings(BASE, []) is BASE
+    assert with_settings(BASE, []) == BASE
 
 
 @pytest.mark.parametrize("key", ["early_stopping_patience", "plateau_patience", "weight_average"])
@@ -197,3 +197,8 @@ def test_the_command_line_refuses_bad_settings_with_exit_code_2(
     assert done.stderr.startswith(line)
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_that_only_fit_together_are_applied_together():
+    recipe = with_settings(RECIPES["annulus"], ["train_share=0.95", "val_share=0.05"])
+    assert (recipe.train_share, recipe.val_share) == (0.95, 0.05)
