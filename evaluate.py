@@ -89,9 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     part = arguments.split or ("test" if is_own else "all")
     cases = choose_cases(dataset, part, source, is_own=is_own)
     out = arguments.out or default_folder(source) / f"{dataset.name}-{part}"
-    if out.exists() and not (out / "summary.json").is_file():
-        raise UserError(f"{out}: exists and is no evaluation, so it is not replaced; give another --out")
-    with atomic_folder(out) as folder:
+    with atomic_folder(out, marker="summary.json") as folder:
         report = evaluate(source, dataset, cases, part, folder)
     print(f"{headline(read_json(out / 'summary.json'))}\nreport: {out / report.name}")
     return 0
@@ -214,8 +212,9 @@ def draw_samples(
             spacing_mm=sample.spacing_mm,
         )
         path = folder / "overlays" / f"{item.case}.png"
+        content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
         with atomic_path(path) as temporary:
-            cv2.imwrite(str(temporary), picture[:, :, ::-1])
+            temporary.write_bytes(content)  # unlike cv2.imwrite, it says when the disk is full
         entries.append(
             {
                 "case": item.case,

@@ -71,6 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def load_run_network(folder: Path) -> tuple[str, Predictor, MeasurementSpec]:
     """Name, network and measurement of a run folder."""
+    from training.backend import start_backend
+
+    start_backend()
     from export.bundle import measurement_spec
     from training.run_folder import load_run
 

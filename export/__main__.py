@@ -34,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     out = arguments.out or DEFAULT_OUT / arguments.run.resolve().name
 
+    from training.backend import start_backend
+
+    start_backend()
     from export.bundle import measurement_spec, require_formats, write_bundle
     from export.parity import network_outputs, parity_frames
 

@@ -49,6 +49,9 @@ class SavedModelRunner:
     """
 
     def __init__(self, path: Path) -> None:
+        from training.backend import start_backend
+
+        start_backend()
         import tensorflow as tf
 
         try:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -108,10 +109,15 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("input_height", "input_width", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"`learning_rate` must be positive. Received: {self.learning_rate}")
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("early_stopping_patience", "plateau_patience"):
+            self._check(name, getattr(self, name) is None or getattr(self, name) >= 1, "none or at least 1")
+        self._check("learning_rate", 0 < self.learning_rate < math.inf, "positive")
+        self._check("weight_decay", 0 <= self.weight_decay < math.inf, "zero or positive")
+        self._check("warmup_epochs", self.warmup_epochs >= 0, "zero or positive")
+        self._check("plateau_factor", 0 < self.plateau_factor < 1, "between 0 and 1")
+        average = self.weight_average
+        self._check("weight_average", average is None or 0 < average < 1, "none or between 0 and 1")
         if len(self.classes) < 2 or self.classes[0] != "BACKGROUND" or len(set(self.classes)) != len(self.classes):
             raise ValueError(f"`classes` must be BACKGROUND and at least one other. Received: {self.classes}")
         if not (0 < self.train_share < 1 and 0 <= self.val_share < 1 and self.train_share + self.val_share <= 1):
@@ -119,6 +125,10 @@ class Recipe:
                 f"`train_share` and `val_share` must be shares that sum to at most 1. "
                 f"Received: {self.train_share}, {self.val_share}"
             )
+
+    def _check(self, name: str, holds: bool, rule: str) -> None:
+        if not holds:
+            raise ValueError(f"`{name}` must be {rule}. Received: {getattr(self, name)}")
 
 
 CLASS_SETS: dict[str, tuple[str, ...]] = {
