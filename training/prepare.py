@@ -1,6 +1,7 @@
 """Before the first step: the split's frames in the cache, and what the run depends on in environment.json."""
 
 from pathlib import Path
+from typing import Any
 
 from data_pipeline.cache import FrameCache, build_cache
 from data_pipeline.paths import cache_folder
@@ -9,7 +10,7 @@ from data_pipeline.spec import Dataset
 from data_pipeline.splits import Split
 from recipes.base import Recipe
 from shell.errors import UserError
-from shell.files import write_json
+from shell.files import read_json, write_json
 from training.logs import environment
 from training.loop import Data
 from training.precision import resolve_precision
@@ -35,7 +36,7 @@ def prepare(folder: Path, recipe: Recipe, dataset: Dataset, split: Split, *, com
         return build_cache(cases, dataset.load, preprocessing_of(recipe), structures, cache_folder() / "frames")
 
     data = Data(train=cached("train"), val=cached("val"))
-    write_json(
+    write_environment(
         folder / ENVIRONMENT,
         environment(
             command=command,
@@ -45,3 +46,11 @@ def prepare(folder: Path, recipe: Recipe, dataset: Dataset, split: Split, *, com
         ),
     )
     return data
+
+
+def write_environment(path: Path, now: dict[str, Any]) -> None:
+    """Writes what a run depends on; a resumed run keeps what it began with and adds to its `resumed`."""
+    if path.is_file():
+        began = read_json(path)
+        now = {**began, "resumed": [*began.get("resumed", []), now]}
+    write_json(path, now)

@@ -1,5 +1,6 @@
 """A run that is killed, at whatever moment, and resumed ends as one that never was."""
 
+import json
 import random
 import signal
 import time
@@ -10,6 +11,7 @@ import pytest
 
 from shell.errors import UserError
 from tests.training.conftest import new_run, run_training, start_training
+from training.prepare import write_environment
 from training.run_folder import load_run
 
 EPOCHS = "epochs=6"
@@ -113,6 +115,14 @@ def test_a_run_folder_holds_what_users_rely_on(uninterrupted):
     header = (uninterrupted / "history.csv").read_text().splitlines()[0]
     assert header == "epoch,loss,val_loss,val_dice_LV,val_dice_MYO,val_dice_LA,val_dice,learning_rate"
     assert list((uninterrupted / "tensorboard").glob("events.*"))
+
+
+def test_environment_keeps_what_the_run_began_with_and_what_resumed_it(tmp_path):
+    for command in ("python train.py --model unet1", "python train.py --resume a", "python train.py --resume b"):
+        write_environment(tmp_path / "environment.json", {"command": command, "seed": 3})
+    written = json.loads((tmp_path / "environment.json").read_text())
+    assert written["command"] == "python train.py --model unet1"
+    assert [entry["command"][-1] for entry in written["resumed"]] == ["a", "b"]
 
 
 def test_what_cannot_be_resumed_says_why(uninterrupted, hearts, tmp_path):
