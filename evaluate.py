@@ -17,16 +17,11 @@ from cart.measure import MeasurementSpec, Predictor, anterior_side_of
 from data_pipeline.sample import Case
 from data_pipeline.spec import Dataset, open_dataset
 from data_pipeline.splits import Split, split_patients
-from evaluation.cases import (
-    CALIBRATED_IN_SAMPLE,
-    CaseRow,
-    calibrated_rows,
-    in_sample_calibration,
-    reference_measurement,
-    write_cases,
-)
+from evaluation.calibration import calibrated_rows, in_sample_calibration
+from evaluation.frames import reference_measurement
 from evaluation.measure import MeasuredFrame, measured_frames, rows_of_patients
 from evaluation.predictions import load_prediction, save_prediction
+from evaluation.rows import CALIBRATED_IN_SAMPLE, CaseRow, write_cases
 from evaluation.selection import shown_cases
 from evaluation.summary import summarise
 from postprocessing.calibration import Calibration

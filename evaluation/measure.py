@@ -7,7 +7,10 @@ from typing import Any
 
 from cart.measure import ImageMeasurement, MeasurementSpec, Predictor, anterior_side_of, measure_image
 from data_pipeline.sample import Case, Sample
-from evaluation.cases import CaseRow, calibration_from_rows, frame_rows, patient_rows
+from evaluation.calibration import calibration_from_rows
+from evaluation.frames import frame_rows
+from evaluation.patients import patient_rows
+from evaluation.rows import CaseRow
 from postprocessing.calibration import Calibration
 from shell.progress import progress
 

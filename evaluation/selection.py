@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from evaluation.cases import OK, POINTS, CaseRow, annulus_rows_by_case
+from evaluation.hinge_points import POINTS
+from evaluation.rows import OK, CaseRow, annulus_rows_by_case
 
 SHOWN_FAILURES = 6
 

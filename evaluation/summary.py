@@ -37,25 +37,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_pipeline.sample import Phase
-from evaluation.cases import (
+from evaluation.frames import DISTANCES, LA_CUT, LA_CUT_CONSTRUCTED, RATIOS
+from evaluation.hinge_points import POINTS
+from evaluation.patients import VOLUME_UNITS, VOLUME_VIEWS
+from evaluation.rows import (
     ANNULUS,
     CALIBRATED,
     CALIBRATED_IN_SAMPLE,
     CONSTRUCTED,
-    DISTANCES,
     FRAME,
-    LA_CUT,
-    LA_CUT_CONSTRUCTED,
     NO_CONTACT_LINE,
     NO_REFERENCE,
     NO_REFERENCE_CONTACT_LINE,
     OK,
-    POINTS,
-    RATIOS,
     REFERENCE_VS_CONSTRUCTED,
     UNDEFINED,
-    VOLUME_UNITS,
-    VOLUME_VIEWS,
     CaseRow,
     subgroup,
 )

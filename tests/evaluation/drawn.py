@@ -3,6 +3,7 @@
 import numpy as np
 
 from data_pipeline.sample import FrameTruth, Phase, Sample, Structure, View
+from evaluation.frames import frame_rows
 from postprocessing.hinge_points import HingePoints
 from postprocessing.measurement import FrameMeasurement, measure_labels
 
@@ -63,3 +64,7 @@ def by_metric(rows, structure="ANNULUS"):
 
 def values(rows, structure="ANNULUS"):
     return {metric: row.value for metric, row in by_metric(rows, structure).items()}
+
+
+def rows_of(the_sample, the_prediction, *, structures=ALL_FOUR, calibration=None):
+    return frame_rows(the_sample, the_prediction, structures=structures, anterior_side="left", calibration=calibration)

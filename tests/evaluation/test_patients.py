@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.sample import Phase, Structure, View
-from evaluation.cases import patient_rows
+from evaluation.patients import patient_rows
 from tests.evaluation.drawn import labels, measured, sample, truth
 
 SPACING_MM = (0.4, 0.6)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from data_pipeline.datasets import camus
-from evaluation.cases import frame_rows
+from evaluation.frames import frame_rows
 from evaluation.summary import summarise
 from postprocessing.measurement import measure_labels
 from tests.evaluation.drawn import ALL_FOUR

@@ -1,7 +1,7 @@
 import numpy as np
 
-from evaluation.cases import CaseRow
 from evaluation.predictions import load_prediction, save_prediction
+from evaluation.rows import CaseRow
 from evaluation.selection import shown_cases
 from postprocessing.measurement import measure_labels
 

@@ -4,16 +4,10 @@ import math
 import pytest
 
 from data_pipeline.sample import Phase, View
-from evaluation.cases import (
-    CALIBRATED_IN_SAMPLE,
-    CaseRow,
-    calibrated_rows,
-    frame_rows,
-    in_sample_calibration,
-    patient_rows,
-    read_cases,
-    write_cases,
-)
+from evaluation.calibration import calibrated_rows, in_sample_calibration
+from evaluation.frames import frame_rows
+from evaluation.patients import patient_rows
+from evaluation.rows import CALIBRATED_IN_SAMPLE, CaseRow, read_cases, write_cases
 from evaluation.summary import summarise
 from postprocessing.calibration import Calibration
 from tests.evaluation.drawn import ALL_FOUR, LV_LA, labels, measured, prediction, sample, truth

@@ -8,17 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from evaluation.cases import (
-    CALIBRATED,
-    CALIBRATED_IN_SAMPLE,
-    COORDINATES,
-    CaseRow,
-    calibrated_rows,
-    in_sample_calibration,
-    write_cases,
-)
+from evaluation.calibration import calibrated_rows, in_sample_calibration
+from evaluation.rows import CALIBRATED, CALIBRATED_IN_SAMPLE, CaseRow, write_cases
 from evaluation.summary import summarise
-from postprocessing.calibration import Calibration, fit_calibration
+from postprocessing.calibration import COORDINATES, Calibration, fit_calibration
 from postprocessing.hinge_points import HingePoints
 from reports.overlay import draw_overlay
 from shell.files import write_json
@@ -50,7 +43,7 @@ class Frame:
 
 
 def frame_rows(frame: Frame) -> list[CaseRow]:
-    """The rows that evaluation/cases.py documents, uncalibrated."""
+    """The rows that evaluation/rows.py documents, uncalibrated."""
 
     def row(structure: str, metric: str, value: float | None, unit: str, status: str) -> CaseRow:
         status = "ok" if value is not None else status

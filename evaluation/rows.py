@@ -1,0 +1,186 @@
+"""One row per measurement: everything an evaluation knows about a frame and about a patient, in one tidy table.
+
+Frames (`frames.py`). `structure` is LV, MYO, LA, EPI (= LV ∪ MYO) …, or one of two names that are no structures:
+
+- of each structure: `dice iou cpa sensitivity specificity pixel_accuracy` (ratio), `mean_absolute_distance hausdorff`;
+- `ANNULUS`: coordinates `{amvl,pmvl}_{row,col}_{reference,predicted}`, signed errors `{amvl,pmvl}_{row,col}_error`
+  (prediction − reference), Euclidean `amvl_error pmvl_error`, `annulus_diameter_{reference,predicted,error}`; the
+  same of the calibrated prediction with `_calibrated` (calibration fitted elsewhere: on validation) and
+  `_calibrated_in_sample` (fitted on these very frames, as the paper does);
+- for frames whose truth is known by construction: `…_constructed` coordinates and diameter,
+  `…_error_constructed` (prediction − constructed) with the same calibrated suffixes, and
+  `…_error_reference_vs_constructed`: how far the mask-derived reference is itself from the truth;
+- `FRAME`: flags (unit `flag`, 1 or 0) and `image_quality` (unit `grade`, Poor 1, Medium 2, Good 3).
+
+Patients (`patients.py`). `structure` is LV, `case` the patient: `{edv,esv,ef}_{reference,predicted,constructed}`
+(biplane), and `{edv,esv,ef}_{a4c,a2c}_{reference,predicted}`, the single-plane estimates that stand in where a view is
+missing.
+
+Lengths are in mm where the pixel pitch is known and in px where it is not; `unit` says which.
+`status` is `ok`, or says why `value` is empty; no row is left out because its measurement failed.
+"""
+
+import csv
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from postprocessing.calibration import POOLED
+from shell.errors import UserError
+from shell.files import atomic_path
+
+OK = "ok"
+UNDEFINED = "undefined"
+"""The metric has no value for this frame (metrics/__init__.py), e.g. the Dice of two empty masks."""
+NO_CONTACT_LINE = "no_contact_line"
+NO_REFERENCE_CONTACT_LINE = "no_reference_contact_line"
+NO_REFERENCE = "no_reference"
+"""The frame has no reference labels."""
+NO_SPACING = "no_spacing"
+"""A volume needs millimetres and the pixel pitch is unknown."""
+NO_VOLUME = "no_volume"
+"""The left ventricle has no extent to take a volume of."""
+NO_CALIBRATION = "no_calibration"
+"""None was given, or there was no frame to fit it on."""
+CALIBRATION_UNIT_DIFFERS = "calibration_unit_differs"
+"""The calibration was fitted in mm and this frame is in px, or the other way round."""
+
+ANNULUS = "ANNULUS"
+FRAME = "FRAME"
+EPI = "EPI"
+
+CALIBRATED = "_calibrated"
+CALIBRATED_IN_SAMPLE = "_calibrated_in_sample"
+CONSTRUCTED = "_constructed"
+REFERENCE_VS_CONSTRUCTED = "_reference_vs_constructed"
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """One measurement of one case: a line of cases.csv.
+
+    Attributes:
+        case: `patient0001_4CH_ED`; for measurements of a patient, the patient.
+        patient: `patient0001`.
+        view, phase: `A4C`, `ED`; empty where unknown or where the row is about the patient.
+        structure, metric: what was measured (see the module).
+        value: finite, or None where `status` is not `ok`.
+        unit: `ratio`, `mm`, `px`, `ml`, `percent`, `flag` or `grade`.
+        status: `ok` or the reason why there is no value.
+
+    Raises:
+        ValueError: a value that is not finite, or a value and a status that contradict each other.
+    """
+
+    case: str
+    patient: str
+    view: str
+    phase: str
+    structure: str
+    metric: str
+    value: float | None
+    unit: str
+    status: str
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.status == OK) or (self.value is not None and not math.isfinite(self.value)):
+            raise ValueError(
+                f"`value` must be finite where `status` is ok and None elsewhere. "
+                f"Received: {self.value} with {self.status!r} for {self.case} {self.structure} {self.metric}"
+            )
+
+
+COLUMNS = tuple(field.name for field in fields(CaseRow))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the rows of a frame, or of a patient, have in common."""
+
+    case: str
+    patient: str
+    view: str
+    phase: str
+    unit: str
+
+    def row(self, structure: str, metric: str, value: float, unit: str) -> CaseRow:
+        """A row with a value, or an `undefined` one for NaN."""
+        defined = math.isfinite(value)
+        return CaseRow(
+            self.case,
+            self.patient,
+            self.view,
+            self.phase,
+            structure,
+            metric,
+            float(value) if defined else None,
+            unit,
+            OK if defined else UNDEFINED,
+        )
+
+    def failed_row(self, structure: str, metric: str, unit: str, status: str) -> CaseRow:
+        """A row without a value."""
+        return CaseRow(self.case, self.patient, self.view, self.phase, structure, metric, None, unit, status)
+
+
+def write_cases(path: Path, rows: Iterable[CaseRow]) -> None:
+    """Writes cases.csv atomically; values keep every digit, so that reading gives the same rows again."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in rows:
+            writer.writerow("" if (cell := getattr(row, column)) is None else cell for column in COLUMNS)
+
+
+def read_cases(path: Path) -> list[CaseRow]:
+    """Reads what `write_cases` wrote.
+
+    Raises:
+        UserError: no such file, columns missing, or a line that is not a row; names the file and the line.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+            if missing:
+                raise UserError(f"{path}: must have the columns {','.join(COLUMNS)}; missing {','.join(missing)}")
+            return [_row_from_cells(path, number, cells) for number, cells in enumerate(reader, start=2)]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run evaluate.py first or check the path") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not a CSV file ({error}); run evaluate.py again") from error
+
+
+def annulus_rows_by_case(rows: Iterable[CaseRow]) -> dict[str, dict[str, CaseRow]]:
+    """Rows about the hinge points and the annulus: {case: {metric: row}}.
+
+    Raises:
+        ValueError: a case has the same metric twice.
+    """
+    cases: dict[str, dict[str, CaseRow]] = {}
+    for row in rows:
+        if row.structure == ANNULUS:
+            metrics = cases.setdefault(row.case, {})
+            if row.metric in metrics:
+                raise ValueError(f"`rows` must have each metric of a case once. Received: {row.metric} of {row.case}")
+            metrics[row.metric] = row
+    return cases
+
+
+def subgroup(row: CaseRow) -> str:
+    """`A4C-ED`; `A4C` where the phase is unknown, `all` where the view is."""
+    if not row.view:
+        return POOLED
+    return f"{row.view}-{row.phase}" if row.phase else row.view
+
+
+def _row_from_cells(path: Path, number: int, cells: Mapping[str, str | None]) -> CaseRow:
+    texts = {column: text for column in COLUMNS if (text := cells[column]) is not None}
+    if len(texts) < len(COLUMNS):
+        raise UserError(f"{path}, line {number}: cut off after {len(texts)} columns; run evaluate.py again")
+    try:
+        value = float(texts["value"]) if texts["value"] else None
+        return CaseRow(**{**texts, "value": value})  # type: ignore[arg-type]  # every other column is text
+    except ValueError as error:
+        raise UserError(f"{path}, line {number}: {error}; run evaluate.py again") from error
