@@ -33,61 +33,41 @@ its left atrium is cut off: by construction where that is known, else in the ref
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from data_pipeline.sample import Phase
-from evaluation.frames import DISTANCES, LA_CUT, LA_CUT_CONSTRUCTED, RATIOS
-from evaluation.hinge_points import POINTS
-from evaluation.patients import VOLUME_UNITS, VOLUME_VIEWS
+from evaluation.frames import LA_CUT, LA_CUT_CONSTRUCTED
+from evaluation.patients import VOLUME_VIEWS
 from evaluation.rows import (
     ANNULUS,
-    CALIBRATED,
-    CALIBRATED_IN_SAMPLE,
     CONSTRUCTED,
     FRAME,
     NO_CONTACT_LINE,
     NO_REFERENCE,
     NO_REFERENCE_CONTACT_LINE,
     OK,
-    REFERENCE_VS_CONSTRUCTED,
-    UNDEFINED,
     CaseRow,
     subgroup,
 )
-from metrics import agreement
-from postprocessing.calibration import COORDINATES, POOLED
+from evaluation.summary_blocks import (
+    REFERENCE_TO_TRUTH,
+    TO_REFERENCE,
+    TO_TRUTH,
+    Comparison,
+    Json,
+    Rows,
+    annulus_block,
+    clinical_block,
+    hinge_block,
+    metrics_block,
+    position_row,
+)
+from postprocessing.calibration import POOLED
 from postprocessing.measurement import FLAGS
 
-Json = dict[str, Any]
-Rows = Mapping[tuple[str, str], CaseRow]
-"""The rows of one case by structure and metric."""
-
 SUBGROUPS = ("A4C-ED", "A4C-ES", "A2C-ED", "A2C-ES")
-STATES = {"before": "", "calibrated": CALIBRATED, "calibrated_in_sample": CALIBRATED_IN_SAMPLE}
 PHYSIOLOGICAL_ANNULUS_MM = (15.0, 60.0)
 """ASSUMED; generous beside the 22 to 41 mm (5th to 95th percentile) that the hinge_points paper cites in §4.2."""
-
-
-@dataclass(frozen=True)
-class _Comparison:
-    """Which positions are compared with which, and how the rows of their errors are called.
-
-    Attributes:
-        measured, target: `predicted`, `reference` or `constructed`: the ending of the position rows.
-        against: the ending of the error rows.
-        states: name in the summary and suffix of the rows, uncalibrated and calibrated.
-    """
-
-    measured: str
-    target: str
-    against: str
-    states: Mapping[str, str]
-
-
-TO_REFERENCE = _Comparison("predicted", "reference", "", STATES)
-TO_TRUTH = _Comparison("predicted", "constructed", CONSTRUCTED, STATES)
-REFERENCE_TO_TRUTH = _Comparison("reference", "constructed", REFERENCE_VS_CONSTRUCTED, {"before": ""})
 
 
 def summarise(rows: Iterable[CaseRow], *, data: str, split: str) -> Json:
@@ -118,23 +98,25 @@ def summarise(rows: Iterable[CaseRow], *, data: str, split: str) -> Json:
         "data": data,
         "split": split,
         "subgroups": {name: len(group) for name, group in groups.items()},
-        "metrics": _metrics(everyone),
+        "metrics": metrics_block(everyone),
         "metrics_by_phase": {
-            phase.value: _metrics([f for f in everyone if _position(f).phase == phase.value]) for phase in Phase
+            phase.value: metrics_block([f for f in everyone if position_row(f).phase == phase.value]) for phase in Phase
         },
-        "hinge": _by_group(groups, _hinge, TO_REFERENCE),
-        "hinge_off_centre": _by_group(_by_centring(everyone), _hinge, TO_REFERENCE),
-        "hinge_constructed": _by_group(groups, _hinge, TO_TRUTH) if has_truth else {},
-        "hinge_reference_vs_constructed": _by_group(groups, _hinge, REFERENCE_TO_TRUTH) if has_truth else {},
-        "annulus": _by_group(groups, _annulus, TO_REFERENCE),
-        "annulus_constructed": _by_group(groups, _annulus, TO_TRUTH) if has_truth else {},
-        "clinical": _clinical(patients, "_reference", "_predicted"),
+        "hinge": _by_group(groups, hinge_block, TO_REFERENCE),
+        "hinge_off_centre": _by_group(_by_centring(everyone), hinge_block, TO_REFERENCE),
+        "hinge_constructed": _by_group(groups, hinge_block, TO_TRUTH) if has_truth else {},
+        "hinge_reference_vs_constructed": _by_group(groups, hinge_block, REFERENCE_TO_TRUTH) if has_truth else {},
+        "annulus": _by_group(groups, annulus_block, TO_REFERENCE),
+        "annulus_constructed": _by_group(groups, annulus_block, TO_TRUTH) if has_truth else {},
+        "clinical": clinical_block(patients, "_reference", "_predicted"),
         "clinical_single_plane": {
-            view.value: _clinical(patients, f"_{view.value.lower()}_reference", f"_{view.value.lower()}_predicted")
+            view.value: clinical_block(patients, f"_{view.value.lower()}_reference", f"_{view.value.lower()}_predicted")
             for view in VOLUME_VIEWS
         },
-        "clinical_constructed": _clinical(patients, CONSTRUCTED, "_predicted") if has_true_volumes else {},
-        "clinical_reference_vs_constructed": _clinical(patients, CONSTRUCTED, "_reference") if has_true_volumes else {},
+        "clinical_constructed": clinical_block(patients, CONSTRUCTED, "_predicted") if has_true_volumes else {},
+        "clinical_reference_vs_constructed": clinical_block(patients, CONSTRUCTED, "_reference")
+        if has_true_volumes
+        else {},
         "outliers": {name: len(found) for name, found in outliers.items()},
         "outlier_cases": outliers,
         "failures": [
@@ -158,16 +140,11 @@ def _by_case(rows: Iterable[CaseRow]) -> dict[str, Rows]:
     return dict(cases)
 
 
-def _position(frame: Rows) -> CaseRow:
-    """A row that every frame has, for its view, phase and unit."""
-    return frame[ANNULUS, "amvl_error"]
-
-
 def _subgroups(frames: Sequence[Rows]) -> dict[str, Sequence[Rows]]:
     """The paper's four subgroups, others that occur, and all."""
     groups: dict[str, list[Rows]] = {name: [] for name in SUBGROUPS}
     for frame in frames:
-        name = subgroup(_position(frame))
+        name = subgroup(position_row(frame))
         if name != POOLED:
             groups.setdefault(name, []).append(frame)
     return {**groups, POOLED: frames}
@@ -190,141 +167,9 @@ def _la_cut(frame: Rows) -> bool:
 
 
 def _by_group(
-    groups: Mapping[str, Sequence[Rows]], block: Callable[[Sequence[Rows], _Comparison], Json], comparison: _Comparison
+    groups: Mapping[str, Sequence[Rows]], block: Callable[[Sequence[Rows], Comparison], Json], comparison: Comparison
 ) -> Json:
     return {name: block(group, comparison) for name, group in groups.items()}
-
-
-def _metrics(frames: Sequence[Rows]) -> Json:
-    """STATISTICS of the overlap and the distances, by structure and metric."""
-    series: dict[str, dict[str, list[CaseRow]]] = {}
-    for frame in frames:
-        for (structure, metric), row in frame.items():
-            if metric in RATIOS:
-                series.setdefault(structure, {}).setdefault(metric, []).append(row)
-            elif metric in DISTANCES:
-                series.setdefault(structure, {}).setdefault(f"{metric}_{row.unit}", []).append(row)
-    return {
-        structure: {metric: _statistics(rows) for metric, rows in by_metric.items()}
-        for structure, by_metric in series.items()
-    }
-
-
-def _statistics(rows: Sequence[CaseRow]) -> Json:
-    values = _values(rows)
-    spread = agreement.percentiles(values)
-    undefined = sum(row.status == UNDEFINED for row in rows)
-    return {
-        "n": len(values),
-        "mean": agreement.mean(values),
-        "sd": agreement.standard_deviation(values),
-        "median": spread.median,
-        "p15": spread.p15,
-        "p85": spread.p85,
-        "undefined": undefined,
-        "failed": len(rows) - len(values) - undefined,
-    }
-
-
-def _hinge(frames: Sequence[Rows], comparison: _Comparison) -> Json:
-    """HINGE."""
-    block = _frames_and_failed(frames, comparison)
-    for unit, members in _by_unit(frames).items():
-        pooled = {"row": COORDINATES[0::2], "col": COORDINATES[1::2]}
-        for name, coordinates in {**{c: (c,) for c in COORDINATES}, **pooled}.items():
-            block[f"{name}_{unit}"] = {
-                state: _signed(members, coordinates, comparison, suffix) for state, suffix in comparison.states.items()
-            }
-        for name, points in {**{p: (p,) for p in POINTS}, "distance": POINTS}.items():
-            block[f"{name}_{unit}"] = {
-                state: _statistics(
-                    [row for p in points for row in _found(members, f"{p}_error{comparison.against}{suffix}")]
-                )
-                for state, suffix in comparison.states.items()
-            }
-    return block
-
-
-def _signed(frames: Sequence[Rows], quantities: Sequence[str], comparison: _Comparison, suffix: str) -> Json:
-    """SIGNED, of one quantity or of several pooled."""
-    errors = [row for q in quantities for row in _found(frames, f"{q}_error{comparison.against}{suffix}")]
-    values = _values(errors)
-    spread = agreement.percentiles(values)
-    absolute = [abs(value) for value in values]
-    measured, target = _positions(frames, quantities, comparison, suffix)
-    return {
-        "n": len(values),
-        "failed": len(errors) - len(values),
-        "bias": spread.median,
-        "p15": spread.p15,
-        "p85": spread.p85,
-        "mean": agreement.mean(values),
-        "sd": agreement.standard_deviation(values),
-        "median_absolute": agreement.percentiles(absolute).median,
-        "mean_absolute": agreement.mean(absolute),
-        "shapiro_wilk_p": agreement.shapiro_wilk_p(values),
-        "r": agreement.pearson_r(target, measured),
-    }
-
-
-def _annulus(frames: Sequence[Rows], comparison: _Comparison) -> Json:
-    """ANNULUS."""
-    block = _frames_and_failed(frames, comparison)
-    diameter = ("annulus_diameter",)
-    for unit, members in _by_unit(frames).items():
-        _, target = _positions(members, diameter, comparison, "")
-        by_state: Json = {}
-        for state, suffix in comparison.states.items():
-            signed = _signed(members, diameter, comparison, suffix)
-            measured, _ = _positions(members, diameter, comparison, suffix)
-            by_state[state] = {
-                **signed,
-                "median_predicted": agreement.percentiles(measured).median,
-                "mae": signed["mean_absolute"],
-                "loa": agreement.LIMITS_OF_AGREEMENT_SD * signed["sd"],
-            }
-        block[f"diameter_{unit}"] = {"median_reference": agreement.percentiles(target).median, **by_state}
-    return block
-
-
-def _positions(
-    frames: Sequence[Rows], quantities: Sequence[str], comparison: _Comparison, suffix: str
-) -> tuple[list[float], list[float]]:
-    """Measured and target values of the frames that have both."""
-    pairs = [
-        _pair(frame, ANNULUS, f"{q}_{comparison.measured}{suffix}", f"{q}_{comparison.target}")
-        for q in quantities
-        for frame in frames
-    ]
-    return _unzipped(pairs)
-
-
-def _frames_and_failed(frames: Sequence[Rows], comparison: _Comparison) -> Json:
-    errors = _found(frames, f"amvl_error{comparison.against}")
-    return {"frames": len(errors), "failed": sum(row.status != OK for row in errors)}
-
-
-def _clinical(patients: Sequence[Rows], reference: str, prediction: str) -> Json:
-    """CLINICAL, by quantity; only patients with both rows, measured or failed, are counted."""
-    return {quantity: _agreement(patients, quantity + reference, quantity + prediction) for quantity in VOLUME_UNITS}
-
-
-def _agreement(patients: Sequence[Rows], reference: str, prediction: str) -> Json:
-    asked = [found for found in patients if ("LV", reference) in found and ("LV", prediction) in found]
-    target, measured = _unzipped([_pair(found, "LV", reference, prediction) for found in asked])
-    bland_altman = agreement.bland_altman(target, measured)
-    return {
-        "n": len(target),
-        "failed": len(asked) - len(target),
-        "r": agreement.pearson_r(target, measured),
-        "bias": bland_altman.bias,
-        "loa": bland_altman.limits_of_agreement,
-        "loa_lower": bland_altman.lower,
-        "loa_upper": bland_altman.upper,
-        "mae": agreement.mean_absolute_error(target, measured),
-        "mean_reference": agreement.mean(target),
-        "mean_predicted": agreement.mean(measured),
-    }
 
 
 def _outliers(frames: Mapping[str, Rows]) -> dict[str, list[str]]:
@@ -349,36 +194,6 @@ def _outliers(frames: Mapping[str, Rows]) -> dict[str, list[str]]:
 def _unphysiological(diameter: CaseRow) -> bool:
     low, high = PHYSIOLOGICAL_ANNULUS_MM
     return diameter.unit == "mm" and diameter.value is not None and not low <= diameter.value <= high
-
-
-def _by_unit(frames: Sequence[Rows]) -> dict[str, list[Rows]]:
-    """Frames measured in mm and in px apart; mm where there is no frame, so that the keys are there."""
-    units: dict[str, list[Rows]] = {}
-    for frame in frames:
-        units.setdefault(_position(frame).unit, []).append(frame)
-    return units or {"mm": []}
-
-
-def _found(frames: Sequence[Rows], metric: str) -> list[CaseRow]:
-    return [frame[ANNULUS, metric] for frame in frames if (ANNULUS, metric) in frame]
-
-
-def _values(rows: Sequence[CaseRow]) -> list[float]:
-    return [row.value for row in rows if row.value is not None]
-
-
-def _pair(case: Rows, structure: str, first: str, second: str) -> tuple[float, float] | None:
-    """Two values of a case, None unless it has both."""
-    a, b = case.get((structure, first)), case.get((structure, second))
-    if a is None or b is None or a.value is None or b.value is None:
-        return None
-    return a.value, b.value
-
-
-def _unzipped(pairs: Sequence[tuple[float, float] | None]) -> tuple[list[float], list[float]]:
-    """The two series of the pairs that are there."""
-    there = [pair for pair in pairs if pair is not None]
-    return [first for first, _ in there], [second for _, second in there]
 
 
 def _without_nan(value: Any) -> Any:
