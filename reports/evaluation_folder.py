@@ -208,6 +208,17 @@ class Evaluation:
         """The frames are simulated and their hinge points known by construction."""
         return bool(self.block("hinge_constructed"))
 
+    @cached_property
+    def has_calibration(self) -> bool:
+        """Some frame has hinge points calibrated by a calibration fitted elsewhere."""
+        return self.series("amvl_error_calibrated").n > 0
+
+
+def figure_of(block: Any, key: str, otherwise: float = math.nan) -> float:
+    """A figure of a summary block; `otherwise` where it is null or there is no such block."""
+    value = block.get(key) if isinstance(block, Mapping) else None
+    return float(value) if isinstance(value, int | float) else otherwise
+
 
 def _only(series: Series, cases: set[str]) -> Series:
     kept = [i for i, case in enumerate(series.cases) if case in cases]

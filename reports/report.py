@@ -7,10 +7,22 @@ from pathlib import Path
 
 import cv2
 
-from reports import figures, paper, tables
+from reports import figures, paper
 from reports.cells import DASH, Missing, number
-from reports.evaluation_folder import ALL, Evaluation, Overlay, read_evaluation
+from reports.drawing import Drawing, save
+from reports.evaluation_folder import ALL, Evaluation, Overlay, figure_of, read_evaluation
 from reports.html import Card, Gallery, Page, Picture, Section, Text, data_uri, render
+from reports.sections import (
+    annulus,
+    constructed_truth,
+    error_model,
+    failures,
+    hinge_points,
+    off_centre,
+    provenance,
+    segmentation,
+    volumes,
+)
 from shell.files import atomic_folder, write_text
 
 TITLE = "Mitral hinge points and annulus diameter: evaluation report"
@@ -47,7 +59,7 @@ def write_report(folder: Path) -> Path:
                 pictures[key] = drawing
                 continue
             path = figure_folder / f"{key}.png"
-            figures.save(drawing, path)
+            save(drawing, path)
             pictures[key] = _embedded(drawing, path)
     report = folder / "report.html"
     write_text(report, render(_page(evaluation, pictures)))
@@ -79,15 +91,15 @@ def _page(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Pag
 
 
 def _sections(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Sequence[Section]:
-    constructed = tables.constructed_table(evaluation)
+    constructed = constructed_truth.constructed_table(evaluation)
     return [
         Section("samples", "Sample frames", (_overlay_gallery(evaluation),)),
         Section(
             "chambers",
             "Chamber segmentation",
             (
-                tables.dice_table(evaluation),
-                tables.segmentation_table(evaluation),
+                segmentation.dice_table(evaluation),
+                segmentation.segmentation_table(evaluation),
                 Gallery((pictures["fig-03-dice-by-epoch"],)),
             ),
         ),
@@ -95,7 +107,7 @@ def _sections(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) ->
             "diameter",
             "Annulus diameter",
             (
-                tables.diameter_table(evaluation),
+                annulus.diameter_table(evaluation),
                 Gallery((pictures["fig-07-sorted-diameters"], pictures["diameter-agreement"])),
             ),
         ),
@@ -103,8 +115,8 @@ def _sections(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) ->
             "hinge-points",
             "Hinge points",
             (
-                tables.distance_table(evaluation),
-                tables.coordinate_table(evaluation),
+                hinge_points.distance_table(evaluation),
+                hinge_points.coordinate_table(evaluation),
                 Gallery((pictures["fig-06-sorted-errors"], pictures["fig-08-box-plots"])),
             ),
         ),
@@ -136,10 +148,10 @@ def _sections(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) ->
                     "it, with the bias learnt on other patients (validation), and with the bias learnt on the very "
                     "frames it is judged on, as the paper does."
                 ),
-                tables.calibration_table(evaluation),
-                tables.bias_table(evaluation),
+                error_model.calibration_table(evaluation),
+                error_model.bias_table(evaluation),
                 Gallery((pictures["fig-09-bias"],)),
-                tables.error_model_table(evaluation),
+                error_model.error_model_table(evaluation),
             ),
         ),
         Section(
@@ -147,20 +159,20 @@ def _sections(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) ->
             "Off-centre frames",
             (
                 Gallery((pictures["fig-10-x-correlation"],)),
-                tables.off_centre_table(evaluation),
+                off_centre.off_centre_table(evaluation),
             ),
         ),
         Section(
             "volumes-section",
             "Volumes and ejection fraction",
-            (tables.volume_table(evaluation), Gallery((pictures["volume-agreement"],))),
+            (volumes.volume_table(evaluation), Gallery((pictures["volume-agreement"],))),
         ),
         Section(
             "failures-section",
             "Failures and doubtful frames",
-            (tables.failure_table(evaluation), tables.second_look_table(evaluation)),
+            (failures.failure_table(evaluation), failures.second_look_table(evaluation)),
         ),
-        Section("making", "How this was made", (tables.provenance_table(evaluation),)),
+        Section("making", "How this was made", (provenance.provenance_table(evaluation),)),
     ]
 
 
@@ -207,7 +219,7 @@ def _cards(evaluation: Evaluation) -> Sequence[Card]:
         true = evaluation.number("hinge_constructed", ALL, f"distance_{unit}", "before", "median")
         points.append(f"against the constructed truth: {number(true)} {unit}")
     diameter = evaluation.block("annulus", ALL, f"diameter_{unit}", "before")
-    mean, loa, mae = (tables.figure_of(diameter, key) for key in ("mean", "loa", "mae"))
+    mean, loa, mae = (figure_of(diameter, key) for key in ("mean", "loa", "mae"))
     n_dice = evaluation.count("metrics", "LV", "dice", "n")
     dice = evaluation.number("metrics", "LV", "dice", "mean")
     others = [
@@ -387,7 +399,7 @@ def _overlay_picture(index: int, overlay: Overlay) -> Picture | Missing:
     )
 
 
-def _embedded(drawing: figures.Drawing, path: Path) -> Picture:
+def _embedded(drawing: Drawing, path: Path) -> Picture:
     content = path.read_bytes()
     # Width and height are the first two big-endian words of a PNG's header chunk.
     width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))

@@ -2,8 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from reports.evaluation_folder import Evaluation, read_evaluation
 from reports.report import write_report
-from tests.reports.synthetic import calibration_of, many_frames, many_volumes, write_evaluation
+from tests.reports.synthetic import calibration_of, many_frames, many_volumes, volume_rows, write_evaluation
+from tests.reports.worked import CALIBRATION, DRAWN_FRAMES, FRAMES
+
+VOLUMES = volume_rows("patient0001", (100, 110), (50, 50)) + volume_rows("patient0002", (120, 120), (60, 48))
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +20,17 @@ def full_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         calibration=calibration_of((0.4, 0.5, 0.4, 0.1)),
     )
     return write_report(folder)
+
+
+@pytest.fixture(scope="session")
+def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    """The evaluation of `FRAMES`."""
+    folder = tmp_path_factory.mktemp("hand")
+    return read_evaluation(write_evaluation(folder, FRAMES, volumes=VOLUMES, calibration=CALIBRATION))
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    """The evaluation of `DRAWN_FRAMES`."""
+    folder = tmp_path_factory.mktemp("figures")
+    return read_evaluation(write_evaluation(folder, DRAWN_FRAMES, volumes=VOLUMES, calibration=CALIBRATION))
