@@ -1,0 +1,232 @@
+"""What stands before the report's sections: the result in a sentence, headline figures, how to read, limits."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from reports import paper
+from reports.cells import DASH, number
+from reports.evaluation_folder import ALL, Evaluation, figure_of
+from reports.html import Card
+
+FEW_FRAMES = 30
+FAILURES = {
+    "no_contact_line": "predicted LV and LA do not touch",
+    "no_reference_contact_line": "LV and LA of the reference do not touch",
+    "no_reference": "no reference labels",
+}
+
+
+def warnings(evaluation: Evaluation) -> Sequence[str]:
+    """What a reader must know before the figures: frames that the network was trained or chosen on."""
+    warnings: list[str] = []
+    split = evaluation.summary.get("split")
+    run = evaluation.run or {}
+    own = not run or run.get("trained_on") in (None, run.get("data"))
+    if split in ("train", "all") and own and evaluation.frames:
+        warnings.append(
+            "Frames of this split may have been trained on: these figures flatter and say little about new patients."
+        )
+    if split == "val" and own and evaluation.frames:
+        warnings.append(
+            "The network and its calibration were chosen on these validation frames: these figures flatter somewhat."
+        )
+    return warnings
+
+
+def lead(evaluation: Evaluation) -> str:
+    """The result in a sentence or two."""
+    frames, failed = len(evaluation.frames), sum(_failed(evaluation).values())
+    if not frames:
+        return "No frame was evaluated: there is nothing to report but how it was made."
+    if failed == frames:
+        return (
+            f"No hinge point could be measured on any of the {frames} frames; “Failures and doubtful frames” says why."
+        )
+    unit = evaluation.length_unit
+    distance = evaluation.number("hinge", ALL, f"distance_{unit}", "before", "median")
+    mae = evaluation.number("annulus", ALL, f"diameter_{unit}", "before", "mae")
+    missed = "every frame could be measured" if not failed else f"{failed} of {frames} frames could not be measured"
+    return (
+        f"On {frames_of_patients(evaluation)}, half of the hinge points found by the network lie "
+        f"within {number(distance, 1)} {unit} of the reference, and the annulus diameter is off by {number(mae, 1)} "
+        f"{unit} on average; {missed}.{_what_mm_means(evaluation)}"
+    )
+
+
+def cards(evaluation: Evaluation) -> Sequence[Card]:
+    """The headline figures."""
+    unit = evaluation.length_unit
+    hinge = ("hinge", ALL)
+    x, y = (evaluation.number(*hinge, f"{axis}_{unit}", "before", "median_absolute") for axis in ("col", "row"))
+    calibrated = evaluation.number(*hinge, f"distance_{unit}", "calibrated", "median")
+    points = [
+        f"|x| {number(x)}, |y| {number(y)} {unit} (paper, calibrated in-sample: "
+        f"{number(paper.ABSOLUTE_ERROR_MM['col'][0])}, {number(paper.ABSOLUTE_ERROR_MM['row'][0])} mm)",
+        f"calibrated on validation: {number(calibrated)} {unit}"
+        if math.isfinite(calibrated)
+        else "no calibration in this evaluation",
+    ]
+    if evaluation.has_constructed_truth:
+        true = evaluation.number("hinge_constructed", ALL, f"distance_{unit}", "before", "median")
+        points.append(f"against the constructed truth: {number(true)} {unit}")
+    diameter = evaluation.block("annulus", ALL, f"diameter_{unit}", "before")
+    mean, loa, mae = (figure_of(diameter, key) for key in ("mean", "loa", "mae"))
+    n_dice = evaluation.count("metrics", "LV", "dice", "n")
+    dice = evaluation.number("metrics", "LV", "dice", "mean")
+    others = [
+        f"{s} {number(evaluation.number('metrics', s, 'dice', 'mean'), 3)}" for s in evaluation.structures if s != "LV"
+    ]
+    failed = _failed(evaluation)
+    return [
+        Card(
+            "Hinge points: median distance from the reference",
+            _with_unit(number(evaluation.number(*hinge, f"distance_{unit}", "before", "median")), unit),
+            tuple(points),
+        ),
+        Card(
+            "Annulus diameter: mean absolute error",
+            _with_unit(number(mae), unit),
+            (
+                f"bias (mean) {_with_unit(number(mean, signed=True), unit)}",
+                f"95 % limits {number(mean - loa, 1, signed=True)} to {number(mean + loa, 1, signed=True)} {unit}"
+                if math.isfinite(loa)
+                else "too few frames for limits of agreement",
+            ),
+        ),
+        Card(
+            "Left ventricle: mean Dice",
+            number(dice, 3),
+            (f"{n_dice} frames; paper {number(paper.DICE_LV['all'], 3)}", *([", ".join(others)] if others else [])),
+        ),
+        Card(
+            "Frames that could not be measured",
+            f"{sum(failed.values())} of {len(evaluation.frames)}" if evaluation.frames else DASH,
+            tuple(f"{n}: {FAILURES.get(status, status.replace('_', ' '))}" for status, n in failed.items()),
+        ),
+    ]
+
+
+def reading(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
+    """The words and figures of the report, explained: (term, explanation)."""
+    unit = evaluation.length_unit
+    return [
+        (
+            "Hinge points",
+            "A network outlines the left ventricle (LV), the myocardium (MYO) and the left atrium (LA) on an apical "
+            "frame. The line along which LV and LA touch lies in the mitral annulus; its two ends are the hinge points "
+            "of the anterior (aMVL) and the posterior leaflet (pMVL).",
+        ),
+        ("Annulus diameter", "The straight distance between the two hinge points, in the plane of that view."),
+        (
+            "Error",
+            f"Predicted minus reference, in {unit}, measured on the frame's own pixel grid. x is positive to the "
+            "right of the image, y downwards; |e| is the error without its sign.",
+        ),
+        (
+            "Median, 15–85 %",
+            "Half of the frames are better than the median; the middle 70 % lie between the 15th and the 85th "
+            "percentile. They are used instead of mean ± sd because these errors are not normally distributed.",
+        ),
+        ("View-phase", "A4C and A2C: apical four- and two-chamber view; ED and ES: end-diastole and end-systole."),
+        ("Dice", "Overlap of predicted and reference area: 1 is the same, 0 is none."),
+        (
+            "Calibrated",
+            "The known systematic error of each coordinate is taken off. Unless “calibrated” is said, a figure is "
+            "uncalibrated.",
+        ),
+        (
+            "Paper",
+            f"{paper.CITATION} Its figures stand on a tinted ground. They are of {paper.PATIENTS} test patients of the "
+            "CAMUS data set, not of these frames: compare with care.",
+        ),
+        (DASH, "No figure: not measured, not defined, or not given by the paper. It never means zero."),
+    ]
+
+
+def limits(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
+    """What these figures do not say: (term, explanation)."""
+    limits = [
+        ("Use", "Research only. This is not a medical device, and nothing here is for diagnosis or treatment."),
+        (
+            "The reference itself",
+            "Reference hinge points are derived from the reference masks, as the ends of the line where LV and LA "
+            "touch; on CAMUS, too, nobody marked the leaflets' hinges themselves. A drawing convention at the annulus "
+            "is therefore part of every error here.",
+        ),
+        (
+            "One plane",
+            "The diameter in A4C or A2C is the distance between the hinge points of that view, not the size of the "
+            "full annulus, which is a saddle-shaped ring in three dimensions.",
+        ),
+    ]
+    if _is_simulated(evaluation):
+        limits.append(
+            (
+                "Simulated data",
+                "These frames are a simulated heart under simulated ultrasound. The figures show that the tool works; "
+                "they do not say how well it does on patients.",
+            )
+        )
+    if _is_camus_subset(evaluation):
+        limits.append(
+            (
+                "Nominal mm",
+                "These CAMUS frames lost their pixel pitch: the spacing is nominal (146 mm of depth over the image "
+                "height), so every mm here is a nominal mm, and ratios such as Dice are exact in meaning. The frames "
+                "went through lossy JPEG copies, with labels good to about a pixel. This is not an official CAMUS "
+                "score. Data: Leclerc et al., IEEE TMI 38(9):2198–2210, 2019 (CC BY-NC-SA 4.0, non-commercial).",
+            )
+        )
+    if evaluation.length_unit == "px":
+        limits.append(
+            (
+                "Pixels, not mm",
+                "The pixel pitch of these frames is unknown, so lengths are in pixels (px) and cannot be compared with "
+                "the paper's millimetres.",
+            )
+        )
+    if evaluation.frames_in_px:
+        limits.append(
+            (
+                "Frames in px",
+                f"{evaluation.frames_in_px} of {len(evaluation.frames)} frames have no known pixel pitch. Their "
+                "lengths are in cases.csv, in px, and in no table or figure in mm.",
+            )
+        )
+    if 0 < len(evaluation.frames) < FEW_FRAMES:
+        limits.append(
+            ("Few frames", f"n = {len(evaluation.frames)}: medians and percentiles of so few frames are uncertain.")
+        )
+    return limits
+
+
+def frames_of_patients(evaluation: Evaluation) -> str:
+    """`60 frames of 15 patients`."""
+    frames, patients = len(evaluation.frames), len({row.patient for row in evaluation.frames})
+    return f"{frames} {'frame' if frames == 1 else 'frames'} of {patients} {'patient' if patients == 1 else 'patients'}"
+
+
+def _what_mm_means(evaluation: Evaluation) -> str:
+    if _is_simulated(evaluation):
+        return " The frames are simulated: this says nothing about patients."
+    if _is_camus_subset(evaluation):
+        return " Millimetres are nominal here: the frames lost their true pixel pitch."
+    return ""
+
+
+def _failed(evaluation: Evaluation) -> Mapping[str, int]:
+    """Frames without hinge errors, by status."""
+    return Counter(row.status for row in evaluation.frames if not math.isfinite(row.value))
+
+
+def _is_simulated(evaluation: Evaluation) -> bool:
+    return evaluation.has_constructed_truth or str(evaluation.summary.get("data", "")).split(":")[0] == "phantom"
+
+
+def _is_camus_subset(evaluation: Evaluation) -> bool:
+    return "camus_subset" in str(evaluation.summary.get("data", ""))
+
+
+def _with_unit(text: str, unit: str) -> str:
+    return text if text == DASH else f"{text} {unit}"

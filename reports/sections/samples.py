@@ -1,0 +1,46 @@
+"""Sample frames, drawn by the evaluation: the best, typical, worst and failed ones."""
+
+import cv2
+
+from reports.cells import Missing, number
+from reports.evaluation_folder import Evaluation, Overlay
+from reports.html import Gallery, Picture, data_uri
+
+JPEG_QUALITY = 90
+KINDS = {"best": "Best", "median": "Typical", "worst": "Worst", "failed": "Failed"}
+
+
+def overlay_gallery(evaluation: Evaluation) -> Gallery | Missing:
+    """Best, typical, worst and failed frames, in that order."""
+    if not evaluation.overlays:
+        return Missing("Sample frames", "The evaluation folder holds no overlays (overlays/overlays.json).")
+    ranked = sorted(evaluation.overlays, key=lambda o: list(KINDS).index(o.kind) if o.kind in KINDS else len(KINDS))
+    return Gallery(tuple(_overlay_picture(index, overlay) for index, overlay in enumerate(ranked)), small=True)
+
+
+def _overlay_picture(index: int, overlay: Overlay) -> Picture | Missing:
+    title = f"{KINDS.get(overlay.kind, overlay.kind)}."
+    pixels = cv2.imread(str(overlay.path)) if overlay.path.is_file() else None
+    if pixels is None:
+        return Missing(
+            f"{title[:-1]}: {overlay.case}", f"Its picture overlays/{overlay.path.name} is missing or damaged."
+        )
+    # JPEG without colour subsampling: thin coloured lines stay sharp at a fifth of the PNG's size.
+    options = [
+        cv2.IMWRITE_JPEG_QUALITY,
+        JPEG_QUALITY,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ]
+    _, content = cv2.imencode(".jpg", pixels, options)
+    error = "" if overlay.hinge_error_mm is None else f" Mean hinge distance {number(overlay.hinge_error_mm, 1)} mm."
+    return Picture(
+        f"overlay-{index}",
+        title,
+        overlay.caption,
+        f"Echo frame {overlay.case} with predicted contours (solid), reference contours (dashed), hinge points and "
+        f"annulus diameter.{error}",
+        data_uri("image/jpeg", content.tobytes()),
+        pixels.shape[1],
+        pixels.shape[0],
+    )
