@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.phantom.anatomy import VIEWS, Anatomy, Plane, cut_plane, draw_anatomy
+from data_pipeline.phantom.anatomy import VIEWS, Anatomy
+from data_pipeline.phantom.cut import cut_plane
 from data_pipeline.phantom.motion import SYSTOLE_SHARE, heart_state
+from data_pipeline.phantom.plane import Plane
+from data_pipeline.phantom.population import draw_anatomy
 from data_pipeline.phantom.raster import FloatArray, fill_polygon
 from data_pipeline.phantom.sector import Pose, Sector
 from data_pipeline.phantom.ultrasound import QUALITIES, Imaging, Scanner, draw_imaging

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.phantom.anatomy import Plane, Tissue
+from data_pipeline.phantom.plane import Plane, Tissue
 from data_pipeline.phantom.raster import fill_polygon
 from data_pipeline.phantom.sector import LINE_STEP_DEG, RANGE_STEP_MM, Pose, Sector
 

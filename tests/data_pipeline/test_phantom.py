@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_pipeline.phantom.anatomy import Plane, cut_plane, draw_anatomy
+from data_pipeline.phantom.cut import cut_plane
 from data_pipeline.phantom.motion import SYSTOLE_SHARE, HeartState, heart_state
 from data_pipeline.phantom.patient import Frame, annulus_diameter_mm, draw_patient, simulate_view
+from data_pipeline.phantom.plane import Plane
+from data_pipeline.phantom.population import draw_anatomy
 from data_pipeline.phantom.raster import fill_polygon
 from data_pipeline.phantom.sector import Pose, Sector
 from data_pipeline.phantom.ultrasound import QUALITIES, Scanner, draw_imaging
