@@ -5,13 +5,11 @@ files, the preprocessing, the structures, the loader and the format. It is writt
 it is complete or not there; what it holds is checked against its own digests whenever it is opened.
 """
 
-import fcntl
 import hashlib
 import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -22,7 +20,7 @@ import numpy.typing as npt
 from data_pipeline.preprocess import Preprocessing, preprocess_image, preprocess_labels
 from data_pipeline.sample import Case, Sample, Structure
 from shell.errors import UserError
-from shell.files import atomic_folder, read_json, sha256_of, write_json
+from shell.files import atomic_folder, exclusive, read_json, sha256_of, write_json
 from shell.progress import progress
 
 FORMAT = 1  # to be raised whenever the files, or what preprocess.py does to a frame, change
@@ -91,7 +89,7 @@ def build_cache(
     key = _key(cases, load, preprocessing, structures)
     entry = folder / key
     folder.mkdir(parents=True, exist_ok=True)
-    with _exclusive(folder / f"{key}.lock"):
+    with exclusive(folder / f"{key}.lock", work="building this cache"):
         for abandoned in folder.glob(f".{key}.*"):  # by a process that was killed; it held the lock
             shutil.rmtree(abandoned, ignore_errors=True)
         cache = _open(entry, key, structures, preprocessing)
@@ -197,18 +195,6 @@ def _open(entry: Path, key: str, structures: tuple[Structure, ...], preprocessin
         return None
     images, labels = (np.load(entry / name, mmap_mode="r") for name in (IMAGES, LABELS))
     return FrameCache(images, labels, case_ids, structures, preprocessing)
-
-
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Holds a lock file; the operating system releases it when the process ends, however it ends."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{path}: waiting for another process that is building this cache", file=sys.stderr, flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _read_frames(mapped: np.memmap[Any, Any], indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:

@@ -1,10 +1,12 @@
-"""Files that are never half-written: write beside, then rename."""
+"""Files that are never half-written (write beside, then rename), and locks that end with their process."""
 
+import fcntl
 import hashlib
 import json
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +73,25 @@ def atomic_folder(path: Path, *, marker: str | None = None) -> Iterator[Path]:
                 temporary.replace(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def exclusive(path: Path, *, work: str) -> Iterator[None]:
+    """Holds a lock file; of several processes one runs its block, the others wait their turn and say so.
+
+    Args:
+        path: the lock file, made if needed in a folder that is there; it stays.
+        work: what the block does, as in `waiting for another process that is …`.
+
+    The operating system releases the lock when the process ends, however it ends.
+    """
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{path}: waiting for another process that is {work}", file=sys.stderr, flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _beside(path: Path) -> Path:

@@ -1,6 +1,5 @@
 """The simulated data set: the CAMUS layout, and `truth.json` beside it for what masks cannot say."""
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -18,6 +17,7 @@ from data_pipeline.phantom.writer import GENERATOR_VERSION, TRUTH_FILE, PhantomO
 from data_pipeline.readers.image import read_labels
 from data_pipeline.sample import Case, FrameTruth, Sample
 from shell.errors import UserError
+from shell.files import exclusive
 
 load_sample = camus.load_sample
 
@@ -57,8 +57,7 @@ def ensure_default() -> Path:
     key = hashlib.sha256(json.dumps([GENERATOR_VERSION, asdict(options)]).encode()).hexdigest()[:12]
     root = cache_folder() / f"phantom-{GENERATOR_VERSION}-{key}"
     root.parent.mkdir(parents=True, exist_ok=True)
-    with root.with_name(f"{root.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive(root.with_name(f"{root.name}.lock"), work="simulating this data set"):
         for abandoned in root.parent.glob(f".{root.name}.*"):  # by a process that was killed; it held the lock
             shutil.rmtree(abandoned)
         if not (root / TRUTH_FILE).is_file():

@@ -9,11 +9,12 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from shell.errors import UserError
-from shell.files import atomic_folder, atomic_path, read_json, sha256_of, write_json, write_text
+from shell.files import atomic_folder, atomic_path, exclusive, read_json, sha256_of, write_json, write_text
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -164,6 +165,57 @@ def test_atomic_folder_does_not_replace_what_is_not_ours(tmp_path: Path) -> None
     with pytest.raises(UserError, match="file: is a file"), atomic_folder(file):
         pytest.fail("the block must not run")
     assert file.read_text(encoding="utf-8") == "text"
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from shell.files import exclusive
+
+with exclusive(Path(sys.argv[1]), work="holding it"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(lock: Path) -> subprocess.Popen[str]:
+    """A process that takes the lock, says `held`, and keeps it until its input ends or it is killed."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(lock)], cwd=REPOSITORY, text=True, stdin=pipe, stdout=pipe, stderr=pipe
+    )
+
+
+def said(pipe: IO[str] | None) -> str:
+    assert pipe is not None
+    return pipe.readline()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_lock_is_held_by_one_and_ends_with_its_process(tmp_path: Path, killed: bool) -> None:
+    lock = tmp_path / "thing.lock"
+    with hold(lock) as first:
+        assert said(first.stdout) == "held\n"
+        with hold(lock) as second:
+            assert said(second.stderr) == f"{lock}: waiting for another process that is holding it\n"
+            assert first.poll() is None
+            if killed:
+                first.kill()
+            first.communicate()
+            assert said(second.stdout) == "held\n"
+            assert second.communicate() == ("", "")
+    assert names(tmp_path) == ["thing.lock"]
+
+
+def test_a_free_lock_is_taken_without_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        with exclusive(tmp_path / "thing.lock", work="failing"):
+            raise RuntimeError
+
+    for _ in range(2):  # an error gives it back
+        with pytest.raises(RuntimeError):
+            fail()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_json_comes_back_and_is_strict(tmp_path: Path) -> None:
