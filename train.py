@@ -50,17 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if given:
             options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise UsageError(f"--resume goes on with the run's own choices; leave out {options}")
-        return run(arguments.resume, resume=True)
+        return run(arguments.resume)
     if arguments.model is None:
         raise UsageError("--model NAME is needed (or --resume DIR); --list shows the networks")
     try:
         recipe = with_settings(recipe_for(arguments.model, arguments.recipe), arguments.set)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    folder = begin(recipe, arguments.data or "phantom", arguments.fold, arguments.out)
-    return run(
-        folder, resume=False, encoder_weights=arguments.encoder_weights, initial_weights=arguments.initial_weights
-    )
+    return run(begin(recipe, arguments))
 
 
 def show_list() -> int:
@@ -84,30 +81,43 @@ def show_list() -> int:
     return 0
 
 
-def begin(recipe: Recipe, data_spec: str, fold: int | None, out: Path | None) -> Path:
-    """Splits the data and writes recipe and split into a new run folder."""
+def begin(recipe: Recipe, arguments: argparse.Namespace) -> Path:
+    """Splits the data and writes what fixes the run into a new run folder."""
     from training.backend import start_backend
 
     start_backend()
     from data_pipeline.sample import structures_from_names
     from data_pipeline.spec import open_dataset
     from data_pipeline.splits import split_patients
-    from training.run_folder import begin_run, build_model
+    from training.run_folder import StartingWeights, begin_run, build_model
+    from training.starting_weights import load_starting_weights
 
-    try:  # what no run can be made of is refused before anything is written
+    start = StartingWeights(
+        encoder=absolute(arguments.encoder_weights) if arguments.encoder_weights != "imagenet" else "imagenet",
+        network=absolute(arguments.initial_weights),
+    )
+    try:
         structures_from_names(recipe.classes)
-        build_model(recipe)
+        model = build_model(recipe)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    dataset = open_dataset(data_spec)
+    load_starting_weights(model, start)  # what no run can be made of is refused before anything is written
+    dataset = open_dataset(arguments.data or "phantom")
+    fold: int | None = arguments.fold
     labelled = [case for case in dataset.cases if case.label_path is not None]
     official = dataset.official_split(fold) if fold is not None else None
     split = official or split_patients(
         labelled, train_share=recipe.train_share, val_share=recipe.val_share, seed=recipe.seed, fold=fold
     )
-    folder = out or free_folder(f"{recipe.model}-{dataset.name}" + (f"-fold{fold}" if fold is not None else ""))
-    begin_run(folder, recipe, split, data_spec)
+    name = f"{recipe.model}-{dataset.name}" + (f"-fold{fold}" if fold is not None else "")
+    folder = arguments.out or free_folder(name)
+    begin_run(folder, recipe, split, dataset.spec, start)
     return folder
+
+
+def absolute(path: str | Path | None) -> str | None:
+    """A path as it is found from any working directory."""
+    return None if path is None else str(Path(path).resolve())
 
 
 def free_folder(name: str) -> Path:
@@ -120,8 +130,8 @@ def free_folder(name: str) -> Path:
     return folder
 
 
-def run(folder: Path, *, resume: bool, encoder_weights: str | None = None, initial_weights: Path | None = None) -> int:
-    """Trains in a begun run folder, then fits the hinge-point calibration on its validation frames."""
+def run(folder: Path) -> int:
+    """Trains in a begun run folder, from its checkpoint if any, then fits the calibration on its validation frames."""
     from training.backend import start_backend
 
     start_backend()
@@ -137,9 +147,7 @@ def run(folder: Path, *, resume: bool, encoder_weights: str | None = None, initi
         command = shlex.join(["python", "train.py", *sys.argv[1:]])
         data = prepare(folder, recipe, dataset, split, command=command)
         try:
-            progress = train(
-                folder, recipe, data, resume=resume, encoder_weights=encoder_weights, initial_weights=initial_weights
-            )
+            progress = train(folder, recipe, data)
         except KeyboardInterrupt:
             print(f"interrupted; {folder} holds every epoch that ended; go on with --resume {folder}")
             return INTERRUPTED

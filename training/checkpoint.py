@@ -12,7 +12,7 @@ from shell.errors import UserError
 from shell.files import atomic_path
 from training.schedule import Progress
 
-FILE = "state.npz"
+STATE = "state.npz"
 FORMAT = 1
 
 
@@ -25,7 +25,7 @@ def save_checkpoint(folder: Path, model: keras.Model, progress: Progress) -> Non
     """
     state = {"format": FORMAT, "progress": progress.to_dict()}
     arrays = {f"v{i}": _to_array(v) for i, v in enumerate(_variables(model))}
-    with atomic_path(folder / FILE) as path, path.open("wb") as file:
+    with atomic_path(folder / STATE) as path, path.open("wb") as file:
         np.savez(file, state=np.array(json.dumps(state)), **arrays)
 
 
@@ -35,7 +35,7 @@ def load_checkpoint(folder: Path, model: keras.Model) -> Progress:
     Raises:
         UserError: no checkpoint, a damaged one, or one of another network.
     """
-    path = folder / FILE
+    path = folder / STATE
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             state = json.loads(str(archive["state"]))

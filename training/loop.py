@@ -17,11 +17,11 @@ from models.losses import loss_by_name
 from recipes.base import Recipe
 from shell.errors import UserError
 from training import run_folder
-from training.checkpoint import load_checkpoint, save_checkpoint
-from training.encoder_weights import load_encoder_weights
+from training.checkpoint import STATE, load_checkpoint, save_checkpoint
 from training.logs import TensorBoardLog, write_curves, write_history
 from training.precision import resolve_jit, resolve_precision
 from training.schedule import Progress, learning_rate
+from training.starting_weights import load_starting_weights
 
 
 @dataclass(frozen=True)
@@ -32,24 +32,13 @@ class Data:
     val: FrameCache
 
 
-def train(
-    folder: Path,
-    recipe: Recipe,
-    data: Data,
-    *,
-    resume: bool = False,
-    encoder_weights: str | None = None,
-    initial_weights: Path | None = None,
-) -> Progress:
-    """Trains `recipe` into `folder`, from the start or from its checkpoint.
+def train(folder: Path, recipe: Recipe, data: Data) -> Progress:
+    """Trains `recipe` into `folder`: from its checkpoint, or from the start where there is none yet.
 
     Args:
         folder: the run folder, already begun.
         recipe: every choice.
         data: cached frames.
-        resume: go on from `folder/checkpoint`; where there is none yet, start.
-        encoder_weights: VGG16 weight file for the encoder (only at the start).
-        initial_weights: another run of the same network, whose best weights to start from (only at the start).
 
     Returns:
         Where the run stands now.
@@ -66,15 +55,13 @@ def train(
         model = run_folder.build_model(recipe)
     finally:
         keras.config.set_dtype_policy("float32")
-    if encoder_weights is not None:
-        load_encoder_weights(model, encoder_weights)
-    if initial_weights is not None:
-        run_folder.load_weights(model, initial_weights)
+    checkpoint = folder / run_folder.CHECKPOINT
+    is_new = not (checkpoint / STATE).exists()
+    if is_new:
+        load_starting_weights(model, run_folder.read_start(folder))
     model.compile(optimizer=make_optimizer(recipe), loss=loss_by_name(recipe.loss), jit_compile=resolve_jit())
     model.optimizer.build(model.trainable_variables)
-    checkpoint = folder / run_folder.CHECKPOINT
-    going_on = resume and (checkpoint / "state.npz").exists()
-    progress = load_checkpoint(checkpoint, model) if going_on else Progress()
+    progress = Progress() if is_new else load_checkpoint(checkpoint, model)
     if progress.is_finished(recipe):
         return progress
     classes = len(recipe.classes)

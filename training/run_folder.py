@@ -1,5 +1,6 @@
 """A run folder: what training writes and what evaluation and export read back."""
 
+import dataclasses
 import fcntl
 import zipfile
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ from recipes.base import Recipe, from_dict, to_dict
 from shell.errors import UserError
 from shell.files import atomic_path, read_json, sha256_of, write_json
 
-RECIPE, SPLIT, MODEL, MODEL_CARD = "recipe.json", "split.json", "model.keras", "model.json"
+RECIPE, SPLIT, START = "recipe.json", "split.json", "start.json"
+MODEL, MODEL_CARD = "model.keras", "model.json"
 CALIBRATION, HISTORY, ENVIRONMENT, CHECKPOINT = "calibration.json", "history.csv", "environment.json", "checkpoint"
 
 
@@ -75,14 +77,28 @@ def preprocessing_of(recipe: Recipe) -> Preprocessing:
     )
 
 
-def begin_run(folder: Path, recipe: Recipe, split: Split, data_spec: str) -> None:
-    """Writes what fixes a run before its first step: recipe and split.
+@dataclass(frozen=True)
+class StartingWeights:
+    """What a network starts from instead of random weights, so that a run killed in its first epoch starts alike.
+
+    Attributes:
+        encoder: VGG16 weight file for the encoder, or `imagenet`, or None.
+        network: folder of another run of the same network, whose best weights are taken, or None.
+    """
+
+    encoder: str | None = None
+    network: str | None = None
+
+
+def begin_run(folder: Path, recipe: Recipe, split: Split, data_spec: str, start: StartingWeights) -> None:
+    """Writes what fixes a run before its first step: starting weights, split, and the recipe last.
 
     Raises:
         UserError: the folder already holds a run (it is never overwritten).
     """
     if (folder / RECIPE).exists():
         raise UserError(f"{folder}: holds a run already; give another --out, or go on with it by --resume {folder}")
+    write_json(folder / START, dataclasses.asdict(start))
     write_json(folder / SPLIT, {"data": data_spec, **split.to_dict()})
     write_json(folder / RECIPE, to_dict(recipe))
 
@@ -107,6 +123,18 @@ def read_split(folder: Path) -> tuple[Split, str]:
         raise UserError(f"{path}: names no data set; restore the file or train anew")
     data_spec = values.pop("data")
     return Split.from_dict(values), data_spec
+
+
+def read_start(folder: Path) -> StartingWeights:
+    """What the run's network started from.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        return StartingWeights(**read_json(folder / START))
+    except TypeError as error:
+        raise UserError(f"{folder / START}: not what a run starts from ({error}); train anew") from error
 
 
 def save_model(folder: Path, model: keras.Model, *, epoch: int, monitor: str, value: float) -> None:

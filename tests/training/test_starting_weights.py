@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import h5py
@@ -7,7 +8,8 @@ import pytest
 
 import models
 from shell.errors import UserError
-from training.encoder_weights import load_encoder_weights
+from tests.training.conftest import new_run, run_training
+from training.starting_weights import load_encoder_weights
 
 BLOCKS = ((8, 2), (16, 2), (32, 3), (64, 3), (64, 3))  # VGG16's filters at an eighth of its width
 WIDTH = 0.125
@@ -85,3 +87,23 @@ def test_a_failed_download_says_what_to_do(network, monkeypatch):
     monkeypatch.setattr(keras.utils, "get_file", unreachable)
     with pytest.raises(UserError, match="copy it here by other means and give its path"):
         load_encoder_weights(network, "imagenet")
+
+
+def test_a_run_begun_from_another_and_killed_before_its_first_epoch_starts_from_it_again(hearts, tmp_path):
+    first, whole, killed = tmp_path / "first", tmp_path / "whole", tmp_path / "killed"
+    assert run_training(*new_run(first, hearts, "epochs=1"))[0] == 0
+    begun = [*new_run(whole, hearts, "epochs=1", "seed=7"), "--initial-weights", first]
+    assert run_training(*begun)[0] == 0
+    # what such a run leaves behind: the folder as it was begun, and nothing of any epoch
+    killed.mkdir()
+    for name in ("recipe.json", "split.json", "start.json"):
+        shutil.copy(whole / name, killed / name)
+    assert run_training("--resume", killed)[0] == 0
+    assert (killed / "history.csv").read_text() == (whole / "history.csv").read_text()
+
+
+def test_weights_that_do_not_fit_are_refused_before_anything_is_written(hearts, tmp_path):
+    code, _, errors = run_training(*new_run(tmp_path / "run", hearts), "--initial-weights", tmp_path / "nowhere")
+    assert (code, errors.count("\n")) == (1, 1)
+    assert "nowhere" in errors
+    assert not (tmp_path / "run").exists()

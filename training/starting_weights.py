@@ -1,4 +1,4 @@
-"""Pre-trained VGG16 convolutions for an encoder that has them, from a local file."""
+"""What a network starts from: another run's best weights, or pre-trained VGG16 convolutions from a local file."""
 
 from pathlib import Path
 
@@ -7,6 +7,19 @@ import keras
 import numpy as np
 
 from shell.errors import UserError
+from training.run_folder import StartingWeights, load_weights
+
+
+def load_starting_weights(model: keras.Model, start: StartingWeights) -> None:
+    """Puts into a freshly built network what the run starts from, if anything.
+
+    Raises:
+        UserError: as `load_encoder_weights` and `run_folder.load_weights`.
+    """
+    if start.encoder is not None:
+        load_encoder_weights(model, start.encoder)
+    if start.network is not None:
+        load_weights(model, Path(start.network))
 
 
 def load_encoder_weights(model: keras.Model, source: str) -> int:
