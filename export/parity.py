@@ -20,7 +20,7 @@ from shell.progress import progress
 
 FRAMES = 24
 """Frames compared, spread evenly over those there are."""
-FLOAT32_TOLERANCE = 1e-3
+FLOAT32_TOLERANCE = 1e-4
 """Largest |Δ probability| between two float32 computations of one network; more means a broken artefact."""
 
 Outputs = Sequence[npt.NDArray[np.float32]]

@@ -70,8 +70,11 @@ def test_an_artefact_that_computes_something_else_is_refused(difference: float) 
         require_parity({"probability_difference": {"max": difference}}, 1e-3, "unet1 as tflite")
 
 
-def test_within_the_tolerance() -> None:
-    require_parity({"probability_difference": {"max": 1e-3}}, 1e-3, "unet1 as tflite")
+def test_the_tolerance_itself_is_still_within_it() -> None:
+    report = {"probability_difference": {"max": 1e-3}}
+    require_parity(report, 1e-3, "unet1 as tflite")
+    with pytest.raises(UserError, match="differ"):
+        require_parity(report, np.nextafter(1e-3, 0), "unet1 as tflite")
 
 
 @pytest.fixture
