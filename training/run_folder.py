@@ -90,7 +90,9 @@ class StartingWeights:
     network: str | None = None
 
 
-def begin_run(folder: Path, recipe: Recipe, split: Split, data_spec: str, start: StartingWeights) -> None:
+def begin_run(
+    folder: Path, recipe: Recipe, split: Split, data_spec: str, start: StartingWeights = StartingWeights()
+) -> None:
     """Writes what fixes a run before its first step: starting weights, split, and the recipe last.
 
     Raises:
