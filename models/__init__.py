@@ -15,6 +15,11 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
 }
 """Registry name → builder. File, builder, key and `--model` value are one name."""
 
+STATED_PARAMETERS: dict[str, float] = {
+    "unet1": 2e6,  # lu_net paper §IV-D
+}
+"""Registry name → parameter count that its paper states."""
+
 
 def build(name: str, **options: Any) -> keras.Model:
     """A network by its registry name.

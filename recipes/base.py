@@ -9,6 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+Loss = Literal[
+    "categorical_crossentropy",
+    "weighted_crossentropy",
+    "multiclass_dice",
+    "dice_crossentropy",
+    "box",
+    "box_segmentation",
+    "lu_net",
+]
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -54,7 +64,13 @@ class Recipe:
         normalise: `unit` maps 8-bit intensities to 0..1, `zscore` to mean 0 and standard deviation 1 of each frame.
         clahe, clahe_clip_limit, clahe_tiles: contrast-limited adaptive histogram equalisation before resizing.
         augmentation: random changes of training frames.
-        loss: `categorical_crossentropy`, `multiclass_dice`, or `dice_crossentropy` (their sum).
+        loss: on probabilities `categorical_crossentropy`, `weighted_crossentropy`, `multiclass_dice` or
+            `dice_crossentropy`; of localisers `box` (the box alone) or `box_segmentation`; `lu_net` for that network.
+        class_weights: structure → weight in `weighted_crossentropy`; a structure not named has 1.
+        box_structures: structures whose union the box encloses.
+        box_margin: margin on each side of the box, as a share of its height and width.
+        box_weight: weight of the box loss where there are others.
+        oracle_margin: crop every frame to the box of its reference with this margin (the motivation study); None: no.
         optimizer: `adam`, `adamw` or `rmsprop`.
         learning_rate: the initial one.
         weight_decay: decoupled weight decay (adamw only).
@@ -64,7 +80,8 @@ class Recipe:
         early_stopping_patience: epochs without a better validation loss before stopping; None never stops.
         plateau_patience, plateau_factor: reduce the learning rate on a plateau of `plateau_monitor`; None never does.
         plateau_monitor: `val_loss` or `loss`.
-        monitor: what decides the best model: `val_loss` (smallest) or `val_dice` (largest mean structure Dice).
+        monitor: what decides the best model: `val_loss` (smallest), `val_dice` (largest mean structure Dice) or
+            `val_iou` (largest mean overlap of boxes).
         weight_average: decay of the exponential moving average of the weights that is validated and kept; None: none.
         precision: `auto` (mixed bfloat16 where the hardware has it), `float32` or `mixed_bfloat16`.
         train_share, val_share: shares of patients where the data set has no official lists; the rest is the test set.
@@ -85,7 +102,12 @@ class Recipe:
     clahe_clip_limit: float = 2.0
     clahe_tiles: int = 8
     augmentation: Augmentation = field(default_factory=Augmentation)
-    loss: Literal["categorical_crossentropy", "multiclass_dice", "dice_crossentropy"] = "categorical_crossentropy"
+    loss: Loss = "categorical_crossentropy"
+    class_weights: Mapping[str, float] = field(default_factory=dict[str, float])
+    box_structures: tuple[str, ...] = ("LV", "MYO")
+    box_margin: float = 0.05
+    box_weight: float = 10.0
+    oracle_margin: float | None = None
     optimizer: Literal["adam", "adamw", "rmsprop"] = "adam"
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
@@ -97,7 +119,7 @@ class Recipe:
     plateau_patience: int | None = None
     plateau_factor: float = 0.1
     plateau_monitor: Literal["val_loss", "loss"] = "val_loss"
-    monitor: Literal["val_loss", "val_dice"] = "val_loss"
+    monitor: Literal["val_loss", "val_dice", "val_iou"] = "val_loss"
     weight_average: float | None = None
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     train_share: float = 0.8
@@ -118,6 +140,24 @@ class Recipe:
         self._check("plateau_factor", 0 < self.plateau_factor < 1, "between 0 and 1")
         average = self.weight_average
         self._check("weight_average", average is None or 0 < average < 1, "none or between 0 and 1")
+        self._check("box_margin", 0 <= self.box_margin < math.inf, "zero or positive")
+        self._check("box_weight", 0 < self.box_weight < math.inf, "positive")
+        oracle = self.oracle_margin
+        self._check("oracle_margin", oracle is None or 0 <= oracle < math.inf, "none, zero or positive")
+        unknown = sorted(set(self.class_weights) - set(self.classes))
+        if unknown:
+            raise ValueError(
+                f"`class_weights` must name structures among {', '.join(self.classes)}. Received: {', '.join(unknown)}"
+            )
+        if not all(0 < weight < math.inf for weight in self.class_weights.values()):
+            raise ValueError(f"`class_weights` must be positive. Received: {dict(self.class_weights)}")
+        boxed = self.loss in BOX_LOSSES or self.oracle_margin is not None
+        missing = [name for name in self.box_structures if name not in self.classes]
+        if boxed and (missing or not self.box_structures):
+            raise ValueError(
+                f"`box_structures` must be at least one of `classes`, {', '.join(self.classes[1:])}. "
+                f"Received: {', '.join(self.box_structures) or 'none'}"
+            )
         if len(self.classes) < 2 or self.classes[0] != "BACKGROUND" or len(set(self.classes)) != len(self.classes):
             raise ValueError(f"`classes` must be BACKGROUND and at least one other. Received: {self.classes}")
         if not (0 < self.train_share < 1 and 0 <= self.val_share < 1 and self.train_share + self.val_share <= 1):
@@ -131,11 +171,16 @@ class Recipe:
             raise ValueError(f"`{name}` must be {rule}. Received: {getattr(self, name)}")
 
 
+BOX_LOSSES = ("box", "box_segmentation", "lu_net")
+"""Losses that need the box of `box_structures`."""
+
 CLASS_SETS: dict[str, tuple[str, ...]] = {
     "lv_la": ("BACKGROUND", "LV", "LA"),
     "lv_myo_la": ("BACKGROUND", "LV", "MYO", "LA"),
     "lv": ("BACKGROUND", "LV"),
     "lv_myo": ("BACKGROUND", "LV", "MYO"),
+    "lv_la_mv": ("BACKGROUND", "LV", "LA", "MV"),
+    "lv_myo_la_mv": ("BACKGROUND", "LV", "MYO", "LA", "MV"),
 }
 """Short names for `--set classes=…`."""
 
@@ -143,8 +188,9 @@ CLASS_SETS: dict[str, tuple[str, ...]] = {
 def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     """A recipe with `key=value` settings applied, typed by the field they change.
 
-    `augmentation.flip=true` reaches into the augmentation, `model_options.width=16` into the builder's options;
-    `classes` takes a comma-separated list or a name of `CLASS_SETS`; `none` is None where the field allows it.
+    `augmentation.flip=true` reaches into the augmentation, `model_options.width=16` into the builder's options,
+    `class_weights.MV=4` into the weights. `box_structures` takes a comma-separated list; `classes` takes one or a name
+    of `CLASS_SETS`; `none` is None where the field allows it.
 
     Raises:
         ValueError: not `key=value`, an unknown key (the nearest known one is named), or a value of the wrong type.
@@ -152,12 +198,17 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     changes: dict[str, Any] = {}
     augmentation: dict[str, Any] = {}
     options = dict(recipe.model_options)
+    weights = dict(recipe.class_weights)
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
             raise ValueError(f"`--set` takes key=value. Received: {setting!r}")
         if key == "classes":
             changes[key] = CLASS_SETS.get(text.lower()) or tuple(part.strip().upper() for part in text.split(","))
+        elif key == "box_structures":
+            changes[key] = tuple(part.strip().upper() for part in text.split(","))
+        elif key.startswith("class_weights."):
+            weights[key.removeprefix("class_weights.").upper()] = _parse(text, float, key)
         elif key.startswith("augmentation."):
             inner = key.removeprefix("augmentation.")
             augmentation[inner] = _parse(text, _field_type(Augmentation, inner, key), key)
@@ -167,7 +218,7 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
             changes[key] = _parse(text, _field_type(Recipe, key, key), key)
     # all at once: fields that are checked together, such as the shares, may only fit together
     changed = dataclasses.replace(recipe.augmentation, **augmentation)
-    return dataclasses.replace(recipe, augmentation=changed, model_options=options, **changes)
+    return dataclasses.replace(recipe, augmentation=changed, model_options=options, class_weights=weights, **changes)
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
@@ -175,6 +226,8 @@ def to_dict(recipe: Recipe) -> dict[str, Any]:
     values = dataclasses.asdict(recipe)
     values["classes"] = list(recipe.classes)
     values["model_options"] = dict(recipe.model_options)
+    values["class_weights"] = dict(recipe.class_weights)
+    values["box_structures"] = list(recipe.box_structures)
     return values
 
 
@@ -191,6 +244,8 @@ def from_dict(values: Mapping[str, Any], source: str = "recipe.json") -> Recipe:
     try:
         changed = dict(values)
         changed["classes"] = tuple(values["classes"])
+        if "box_structures" in values:  # recipes written before boxes have none
+            changed["box_structures"] = tuple(values["box_structures"])
         changed["augmentation"] = Augmentation(**values["augmentation"])
         return Recipe(**changed)
     except (KeyError, TypeError) as error:
@@ -199,7 +254,9 @@ def from_dict(values: Mapping[str, Any], source: str = "recipe.json") -> Recipe:
 
 def _field_type(owner: type, name: str, key: str) -> Any:
     hints = typing.get_type_hints(owner)
-    fixed = {"augmentation", "model_options", "name", "paper", "model"} if owner is Recipe else set[str]()
+    fixed = (
+        {"augmentation", "model_options", "class_weights", "name", "paper", "model"} if owner is Recipe else set[str]()
+    )
     if name not in hints or name in fixed:
         settable = sorted(set(hints) - fixed)
         near = difflib.get_close_matches(name, settable, n=1)
