@@ -6,19 +6,39 @@ import difflib
 from recipes.annulus import ANNULUS, DEMO
 from recipes.base import Recipe
 from recipes.hinge_points import HINGE_POINTS
-from recipes.lu_net import UNET1
+from recipes.improved_resunet import IMPROVED_RESUNET
+from recipes.lu_net import BOX_AND_SEGMENTATION, BOX_ONLY, LU_NET, MOTIVATION, SEGMENTATION
+from recipes.vds_unet import VDS_UNET
 
 RECIPES: dict[str, Recipe] = {
     "hinge_points": HINGE_POINTS,
-    "lu_net_unet1": UNET1,
+    "vds_unet": VDS_UNET,
+    "improved_resunet": IMPROVED_RESUNET,
+    "lu_net_segmentation": SEGMENTATION,
+    "lu_net_motivation": MOTIVATION,
+    "lu_net_mo": BOX_ONLY,
+    "lu_net_mu": BOX_AND_SEGMENTATION,
+    "lu_net": LU_NET,
     "annulus": ANNULUS,
     "demo": DEMO,
 }
 """Recipe name → recipe."""
 
 DEFAULT_RECIPE: dict[str, str] = {
-    "unet1": "lu_net_unet1",
+    "unet": "vds_unet",  # two papers compare with it; this one says more of how it was trained
     "unet_vgg16": "hinge_points",
+    "unet_ds": "vds_unet",
+    "vds_unet": "vds_unet",
+    "resunet": "improved_resunet",
+    "improved_resunet": "improved_resunet",
+    "unet1": "lu_net_segmentation",
+    "ru_net": "lu_net_segmentation",
+    "ag_unet": "lu_net_segmentation",
+    "lu_net": "lu_net",
+    "alexnet_box": "lu_net_mo",
+    "vgg19_box": "lu_net_mo",
+    "u_l1": "lu_net_mu",
+    "u_l2": "lu_net_mu",
 }
 """Network → the recipe of its paper."""
 

@@ -188,9 +188,10 @@ CLASS_SETS: dict[str, tuple[str, ...]] = {
 def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     """A recipe with `key=value` settings applied, typed by the field they change.
 
-    `augmentation.flip=true` reaches into the augmentation, `model_options.width=16` into the builder's options,
+    `augmentation.flip=true` reaches into the augmentation, `model_options.width=0.5` into the builder's options,
     `class_weights.MV=4` into the weights. `box_structures` takes a comma-separated list; `classes` takes one or a name
-    of `CLASS_SETS`; `none` is None where the field allows it.
+    of `CLASS_SETS`, and the recipe's own weights of classes that are left out go with them; `none` is None where the
+    field allows it.
 
     Raises:
         ValueError: not `key=value`, an unknown key (the nearest known one is named), or a value of the wrong type.
@@ -199,6 +200,7 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     augmentation: dict[str, Any] = {}
     options = dict(recipe.model_options)
     weights = dict(recipe.class_weights)
+    named: set[str] = set()
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
@@ -208,7 +210,9 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
         elif key == "box_structures":
             changes[key] = tuple(part.strip().upper() for part in text.split(","))
         elif key.startswith("class_weights."):
-            weights[key.removeprefix("class_weights.").upper()] = _parse(text, float, key)
+            structure = key.removeprefix("class_weights.").upper()
+            named.add(structure)
+            weights[structure] = _parse(text, float, key)
         elif key.startswith("augmentation."):
             inner = key.removeprefix("augmentation.")
             augmentation[inner] = _parse(text, _field_type(Augmentation, inner, key), key)
@@ -216,6 +220,9 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
             options[key.removeprefix("model_options.")] = _parse_option(text)
         else:
             changes[key] = _parse(text, _field_type(Recipe, key, key), key)
+    # a recipe's weights are by name so that it takes other classes: those of its own that are left out go with them
+    gone = set(recipe.classes) - set(changes.get("classes", recipe.classes)) - named
+    weights = {name: weight for name, weight in weights.items() if name not in gone}
     # all at once: fields that are checked together, such as the shares, may only fit together
     changed = dataclasses.replace(recipe.augmentation, **augmentation)
     return dataclasses.replace(recipe, augmentation=changed, model_options=options, class_weights=weights, **changes)

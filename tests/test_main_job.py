@@ -152,7 +152,7 @@ def one_line(capfd) -> str:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--model", "unet2"], 2, "Did you mean unet1?"),
+        (["--model", "unet2"], 2, "Did you mean unet?"),
         (["--model", "unet1", "--recipe", "anulus"], 2, "Did you mean annulus?"),
         (["--model", "unet1", "--set", "epoch=3"], 2, "did you mean `epochs`?"),
         (["--model", "unet1", "--set", "epochs=many"], 2, "must be of type int"),

@@ -7,8 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from recipes import DEFAULT_RECIPE, RECIPES, annulus, hinge_points, lu_net, recipe_for
-from recipes.base import Augmentation, Recipe
+from recipes import DEFAULT_RECIPE, RECIPES, annulus, hinge_points, improved_resunet, lu_net, recipe_for, vds_unet
+from recipes.base import Augmentation, Recipe, with_settings
 
 NO_AUGMENTATION = Augmentation()
 
@@ -29,16 +29,106 @@ def test_the_hinge_point_papers_numbers() -> None:
     assert recipe.largest_component is False  # §4.1
 
 
-def test_the_lu_net_papers_numbers_for_its_baseline() -> None:
-    recipe = RECIPES["lu_net_unet1"]
-    assert recipe.model == "unet1"  # §IV-D item 1
-    assert recipe.optimizer == "adam"  # §IV, Optimizer
-    assert recipe.learning_rate in (1e-3, 1e-4)  # §IV, Optimizer
-    assert recipe.early_stopping_patience == 20  # §IV, Optimizer
-    assert recipe.monitor == "val_loss"  # §IV, Optimizer: the best model on the validation loss
-    assert recipe.loss == "multiclass_dice"  # §IV, Loss
-    assert {"LV", "MYO"} <= set(recipe.classes)  # §IV, Loss
+VDS_NETWORKS = ("unet", "unet_vgg16", "unet_ds", "vds_unet")  # Table 4
+
+
+@pytest.mark.parametrize("model", VDS_NETWORKS)
+def test_the_vds_unet_papers_numbers(model: str) -> None:
+    recipe = recipe_for(model, "vds_unet")
+    assert recipe.model == model
+    assert set(recipe.classes) == {"BACKGROUND", "LV", "LA", "MV"}  # §2.3, and a background
+    assert recipe.loss == "weighted_crossentropy"  # §2.3
+    weights = [recipe.class_weights[name] for name in ("LA", "LV", "MV")]
+    assert weights == [1, 1, 4]  # §2.3 Eq. 4
+    assert recipe.class_weights["BACKGROUND"] == 1  # assumed
+    assert recipe.optimizer == "rmsprop"  # §3.1
+    assert recipe.learning_rate == 1e-3  # §3.1
+    assert recipe.epochs == 200  # §3.1
+    assert (recipe.plateau_patience, recipe.plateau_monitor) == (10, "loss")  # §3.1
+    assert recipe.early_stopping_patience is None  # §3.1: 200 epochs
+    assert recipe.largest_component is False  # a valve has two leaflets
+
+
+@pytest.mark.parametrize("model", ["unet", "resunet", "improved_resunet"])
+def test_the_improved_resunet_papers_numbers(model: str) -> None:
+    recipe = recipe_for(model, "improved_resunet")
+    assert recipe.model == model  # Table 2
+    assert recipe.classes == ("BACKGROUND", "LV")  # Table 1
+    assert (recipe.input_height, recipe.input_width) == (256, 256)  # Table 1
+    assert recipe.clahe is True  # §2.3
+    assert (recipe.clahe_clip_limit, recipe.clahe_tiles) == (2.0, 8)  # assumed
+    assert recipe.loss == "dice_crossentropy"  # §2.4
+    assert recipe.optimizer == "adam"  # §2.6
+    assert recipe.learning_rate == 1e-4  # §2.6
+    assert recipe.epochs == 100  # §2.6
+    assert round(500 * (1 - recipe.train_share - recipe.val_share)) == 100  # §2.1: test images
+    assert round(500 * (recipe.train_share + recipe.val_share)) == 400  # §2.1: training images, validation among them
+
+
+LU_NET_RECIPES = ("lu_net_segmentation", "lu_net_motivation", "lu_net_mo", "lu_net_mu", "lu_net")
+
+
+@pytest.mark.parametrize("name", LU_NET_RECIPES)
+def test_the_lu_net_papers_learning_strategy(name: str) -> None:
+    recipe = RECIPES[name]
+    assert recipe.optimizer == "adam"  # §IV-E item 1
+    assert recipe.learning_rate in (1e-3, 1e-4)  # §IV-E item 1
+    assert recipe.early_stopping_patience == 20  # §IV-E item 1
+    assert recipe.monitor == "val_loss"  # §IV-E item 1: the best model on the validation loss
+    assert recipe.augmentation == NO_AUGMENTATION
+    assert (recipe.input_height, recipe.input_width) == (256, 256)
+    assert {"LV", "MYO"} <= set(recipe.classes)  # §IV-E item 2
     assert (recipe.train_share, recipe.val_share) == (0.8, 0.1)  # §IV-A: ten folds
+    assert recipe.box_structures == ("LV", "MYO")  # §III-B item 1: the epicardium
+    assert recipe.box_margin == 0.05  # §III-B, Table I
+    assert recipe.box_weight == 10  # §IV-E item 2
+
+
+@pytest.mark.parametrize("model", ["unet1", "ru_net", "ag_unet"])
+def test_the_lu_net_papers_segmentation(model: str) -> None:
+    recipe = recipe_for(model)
+    assert recipe.name == "lu_net_segmentation"
+    assert recipe.loss == "multiclass_dice"  # §IV-E item 2
+    assert recipe.oracle_margin is None
+
+
+@pytest.mark.parametrize(
+    ("model", "loss"), [("alexnet_box", "box"), ("vgg19_box", "box"), ("u_l1", "box_segmentation")]
+)
+def test_the_lu_net_papers_localisers(model: str, loss: str) -> None:
+    assert recipe_for(model).loss == loss  # §IV-C
+
+
+def test_u_l2_is_trained_both_ways_with_both_margins() -> None:
+    assert recipe_for("u_l2").loss == "box_segmentation"  # §IV-C item 4: mu
+    assert recipe_for("u_l2", "lu_net_mo").loss == "box"  # §IV-C item 4: mo
+    assert with_settings(recipe_for("u_l2"), ["box_margin=0.15"]).box_margin == 0.15  # Table I: m15
+
+
+def test_the_lu_net_papers_motivation_study() -> None:
+    recipe = RECIPES["lu_net_motivation"]
+    assert recipe.model == "unet1"  # §III-A
+    margins = [with_settings(recipe, [f"oracle_margin={m}"]).oracle_margin for m in (0.05, 0.15, 0.3)]
+    assert margins == [0.05, 0.15, 0.30]  # §III-A
+    same = dataclasses.replace(recipe, name="", paper="", oracle_margin=None)
+    assert same == dataclasses.replace(RECIPES["lu_net_segmentation"], name="", paper="")  # nothing else differs
+
+
+def test_lu_net_itself() -> None:
+    recipe = recipe_for("lu_net")
+    assert (recipe.model, recipe.loss) == ("lu_net", "lu_net")
+    assert with_settings(recipe, ["box_structures=LV,MYO,LA"]).box_structures == ("LV", "MYO", "LA")
+
+
+REDUCED = ["epochs=1", "batch_size=2", "input_height=64", "input_width=64", "model_options.width=0.125"]
+
+
+@pytest.mark.parametrize("model", DEFAULT_RECIPE)
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_runs_smaller(model: str, name: str) -> None:
+    recipe = with_settings(recipe_for(model, name), REDUCED)
+    assert (recipe.epochs, recipe.batch_size, recipe.input_height, recipe.input_width) == (1, 2, 64, 64)
+    assert recipe.model_options["width"] == 0.125
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -48,15 +138,14 @@ def test_a_recipe_is_known_by_its_own_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("model", DEFAULT_RECIPE)
-def test_every_network_has_a_recipe_written_for_it(model: str) -> None:
-    assert recipe_for(model) == RECIPES[DEFAULT_RECIPE[model]]
-    assert recipe_for(model).model == model
+def test_every_network_has_the_recipe_of_its_paper(model: str) -> None:
+    assert recipe_for(model) == dataclasses.replace(RECIPES[DEFAULT_RECIPE[model]], model=model)
 
 
 def test_every_network_has_a_recipe() -> None:
     from models import MODELS
 
-    assert set(DEFAULT_RECIPE) == set(MODELS)
+    assert list(DEFAULT_RECIPE) == list(MODELS)
 
 
 def test_a_recipe_takes_another_network() -> None:
@@ -67,7 +156,7 @@ def test_a_recipe_takes_another_network() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("unet2",), r"`model` must be one of .*unet1.* Received: unet2\. Did you mean unet1\?"),
+        (("unet2",), r"`model` must be one of .*unet1.* Received: unet2\. Did you mean unet\?"),
         (("unet1", "hinge_point"), r"`recipe` must be one of .* Received: hinge_point\. Did you mean hinge_points\?"),
         (("unet1", "zzz"), r"`recipe` must be one of .* Received: zzz\.$"),
     ],
@@ -79,22 +168,24 @@ def test_an_unknown_name_lists_the_known_ones(arguments: tuple[str, ...], messag
 
 PAPER_FIELDS = [
     (module.__name__, line)
-    for module in (hinge_points, lu_net)
+    for module in (hinge_points, vds_unet, improved_resunet, lu_net)
     for line in inspect.getsource(module).splitlines()
-    if re.match(r"    (?!name=|paper=)\w+=", line)
+    if re.match(r"    (?!name=|paper=|class_weights=)\w+=|        \"[A-Z]+\":", line)
 ]
-"""Every field that a paper's recipe sets, save its name and its paper."""
+"""Every field and every weight that a paper's recipe sets, save its name and its paper."""
 
 
 @pytest.mark.parametrize(("module", "line"), PAPER_FIELDS)
 def test_every_field_of_a_papers_recipe_names_its_source(module: str, line: str) -> None:
-    assert re.search(r"# (§|ASSUMED: |ours: |the paper )", line), f"{module}: {line.strip()}"
+    assert re.search(r"# (§|Table |ASSUMED: |ours: |the paper )", line), f"{module}: {line.strip()}"
 
 
-@pytest.mark.parametrize("module", [hinge_points, lu_net, annulus])
+@pytest.mark.parametrize("module", [hinge_points, vds_unet, improved_resunet, lu_net, annulus])
 def test_a_recipes_head_is_a_command_that_runs_it(module: ModuleType) -> None:
     assert module.__doc__ is not None
-    command = re.search(r"`python train\.py --model (\w+)(?: --recipe (\w+))? --data camus:PATH`", module.__doc__)
+    command = re.search(r"`python train\.py --model (\w+)(?: --recipe (\w+))? --data (\w+):PATH`", module.__doc__)
     assert command is not None
-    recipe = recipe_for(*[part for part in command.groups() if part])
+    model, name, data = command.groups()
+    recipe = recipe_for(model, name)
     assert recipe in [value for value in vars(module).values() if isinstance(value, Recipe)]
+    assert data == ("labelme" if "MV" in recipe.classes else "camus")  # CAMUS has no valve

@@ -25,6 +25,10 @@ OTHER: dict[str, tuple[str, Any]] = {
     "clahe_clip_limit": ("3", 3.0),
     "clahe_tiles": ("4", 4),
     "loss": ("multiclass_dice", "multiclass_dice"),
+    "box_structures": ("lv, myo,LA", ("LV", "MYO", "LA")),
+    "box_margin": ("0.15", 0.15),
+    "box_weight": ("5", 5.0),
+    "oracle_margin": ("0.3", 0.3),
     "optimizer": ("rmsprop", "rmsprop"),
     "learning_rate": ("5e-4", 5e-4),
     "weight_decay": ("0.01", 0.01),
@@ -48,7 +52,7 @@ OTHER: dict[str, tuple[str, Any]] = {
 }
 """Every field that `--set` reaches: a text, and the value it stands for, other than in `BASE`."""
 
-NOT_SET = {"name", "paper", "model", "augmentation", "model_options"}
+NOT_SET = {"name", "paper", "model", "augmentation", "model_options", "class_weights"}
 
 
 def test_every_field_is_settable_or_has_its_own_way() -> None:
@@ -78,7 +82,22 @@ def test_settings_apply_in_order_and_the_last_one_wins() -> None:
     assert with_settings(BASE, []) == BASE
 
 
-@pytest.mark.parametrize("key", ["early_stopping_patience", "plateau_patience", "weight_average"])
+def test_weights_are_set_by_structure() -> None:
+    recipe = with_settings(BASE, ["class_weights.la=2", "class_weights.LV=0.5"])
+    assert recipe.class_weights == {"LA": 2.0, "LV": 0.5}
+    assert recipe == dataclasses.replace(BASE, class_weights={"LA": 2.0, "LV": 0.5})
+    assert BASE.class_weights == {}
+    assert with_settings(recipe, ["class_weights.LA=3"]).class_weights == {"LA": 3.0, "LV": 0.5}
+
+
+def test_a_recipes_weights_of_classes_left_out_go_with_them() -> None:
+    weighted = RECIPES["vds_unet"]
+    assert with_settings(weighted, ["classes=lv_la"]).class_weights == {"BACKGROUND": 1.0, "LV": 1.0, "LA": 1.0}
+    both = with_settings(weighted, ["class_weights.MYO=2", "classes=lv_myo_la_mv"])
+    assert both.class_weights == {"BACKGROUND": 1.0, "LV": 1.0, "LA": 1.0, "MV": 4.0, "MYO": 2.0}
+
+
+@pytest.mark.parametrize("key", ["early_stopping_patience", "plateau_patience", "weight_average", "oracle_margin"])
 def test_none_switches_off_what_can_be_off(key: str) -> None:
     with_value = with_settings(BASE, [f"{key}={OTHER[key][0]}"])
     assert getattr(with_settings(with_value, [f"{key}=none"]), key) is None
@@ -136,6 +155,15 @@ def test_model_options_take_their_type_from_the_text(text: str, value: object) -
         ("loss=multiclas_dice", r"`loss` must be one of .* Received: multiclas_dice\. Did you mean multiclass_dice\?"),
         ("classes=LV,LA", r"`classes` must be BACKGROUND and at least one other\. Received: \('LV', 'LA'\)"),
         ("classes=BACKGROUND,LV,LV", "`classes` must be BACKGROUND and at least one other"),
+        ("class_weights=4", "`class_weights` is not a recipe setting"),
+        ("class_weights.MV=4", r"`class_weights` must name structures among BACKGROUND, LV, MYO, LA\. Received: MV"),
+        ("class_weights.LV=0", r"`class_weights` must be positive\. Received: \{'LV': 0\.0\}"),
+        ("class_weights.LV=nan", "`class_weights` must be positive"),
+        ("class_weights.LV=much", r"`class_weights.LV` must be of type float\. Received: 'much'"),
+        ("box_margin=-0.1", r"`box_margin` must be zero or positive\. Received: -0\.1"),
+        ("box_weight=0", r"`box_weight` must be positive\. Received: 0"),
+        ("oracle_margin=-1", r"`oracle_margin` must be none, zero or positive\. Received: -1"),
+        ("oracle_margin=inf", "`oracle_margin` must be none, zero or positive"),
         ("train_share=0.95", r"`train_share` and `val_share` must be shares that sum to at most 1\. Received: 0\.95"),
     ],
 )
@@ -144,9 +172,22 @@ def test_a_bad_setting_says_what_is_wrong(setting: str, message: str) -> None:
         with_settings(BASE, [setting])
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["classes=lv_la", "class_weights.MV=4"], r"`class_weights` must name structures .* Received: MV"),
+        (["loss=box", "classes=lv"], r"`box_structures` must be at least one of `classes`, LV\. Received: LV, MYO"),
+        (["oracle_margin=0.1", "box_structures=RV"], r"`box_structures` must be at least one of .* Received: RV"),
+    ],
+)
+def test_settings_that_do_not_fit_together(settings: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        with_settings(RECIPES["vds_unet"] if "MV" in settings[-1] else BASE, settings)
+
+
 def everything_changed() -> Recipe:
     """A recipe that differs from `BASE` in every field."""
-    recipe = with_settings(BASE, [f"{key}={text}" for key, (text, _) in OTHER.items()])
+    recipe = with_settings(BASE, [f"{key}={text}" for key, (text, _) in OTHER.items() if key != "classes"])
     augmentation = Augmentation(
         **{
             name: True if kind is bool else 0.125 * number
@@ -154,7 +195,14 @@ def everything_changed() -> Recipe:
         }
     )
     return dataclasses.replace(
-        recipe, name="other", paper="other", model="unet_vgg16", augmentation=augmentation, model_options={"width": 8}
+        recipe,
+        name="other",
+        paper="other",
+        model="unet_vgg16",
+        classes=("BACKGROUND", "LV", "MYO", "LA", "MV"),
+        class_weights={"MV": 4.0},
+        augmentation=augmentation,
+        model_options={"width": 8},
     )
 
 
@@ -185,7 +233,7 @@ def test_a_damaged_recipe_file_is_named() -> None:
     [
         (["--model", "unet1", "--set", "epoch=2"], "error: `epoch` is not a recipe setting; did you mean `epochs`?"),
         (["--model", "unet1", "--set", "epochs=two"], "error: `epochs` must be of type int. Received: 'two'"),
-        (["--model", "unet", "--set", "epochs=2"], "error: `model` must be one of "),
+        (["--model", "unett", "--set", "epochs=2"], "error: `model` must be one of "),
         (["--model", "unet1", "--recipe", "anulus"], "error: `recipe` must be one of "),
     ],
 )

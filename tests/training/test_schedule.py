@@ -7,7 +7,7 @@ from recipes import RECIPES
 from training.schedule import Progress, learning_rate
 
 RECIPE = dataclasses.replace(
-    RECIPES["lu_net_unet1"], epochs=100, learning_rate=0.1, early_stopping_patience=3, monitor="val_loss"
+    RECIPES["lu_net_segmentation"], epochs=100, learning_rate=0.1, early_stopping_patience=3, monitor="val_loss"
 )
 
 
