@@ -1,22 +1,21 @@
-"""Opens a data set by its SPEC: `phantom`, `phantom:PATH`, `camus:PATH`, `camus:PATH?splits=DIR`."""
+"""Opens a data set by its SPEC: `phantom`, `phantom:PATH`, `camus:PATH`, with options behind a `?`."""
 
 import difflib
 import functools
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 from data_pipeline.datasets import camus, phantom
-from data_pipeline.sample import Case, Sample
+from data_pipeline.sample import Case, Sample, Structure
 from data_pipeline.splits import Split, shorten
 from shell.errors import UsageError, UserError
 
-DATASETS: dict[str, ModuleType] = {"camus": camus, "phantom": phantom}
-"""Kind → module with `list_cases(root)` and `load_sample(case)`."""
-
 HASHED_BYTES = 4 * 2**20  # larger files (sequences) count by name and size
+
+Loader = Callable[[Case], Sample]
+"""Decodes one case. The frame cache tells loaders apart by their module and `__qualname__`."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,16 @@ class Dataset:
         cases: every frame, sorted.
         load: decodes one case.
         official_split: fold 1..10 → the data set's own lists, or None where it has none.
+        structures: what its labels tell apart, as loaded.
     """
 
     spec: str
     name: str
     root: Path
     cases: tuple[Case, ...]
-    load: Callable[[Case], Sample]
+    load: Loader
     official_split: Callable[[int], Split | None]
+    structures: tuple[Structure, ...]
 
     def labelled(self, patients: Iterable[str]) -> list[Case]:
         """The cases of these patients that have reference labels, in the data set's order."""
@@ -61,50 +62,150 @@ class Dataset:
         return digest.hexdigest()
 
 
-def open_dataset(spec: str, *, complete: bool = True) -> Dataset:
+@dataclass(frozen=True)
+class Request:
+    """A SPEC taken apart, and the structures that its labels shall have.
+
+    Attributes:
+        spec: as given.
+        path: what follows the colon; may be empty.
+        options: what follows the question mark, name → value.
+        structures: asked for; empty where the data set's usual labels will do.
+    """
+
+    spec: str
+    path: str
+    options: Mapping[str, str]
+    structures: frozenset[Structure]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of data set.
+
+    Attributes:
+        opened: finds its frames.
+        structures: all that its labels can have.
+        options: what may follow a `?`, name → example.
+        note: said where its structures are listed.
+    """
+
+    opened: Callable[[Request], Dataset]
+    structures: tuple[Structure, ...]
+    options: Mapping[str, str]
+    note: str = ""
+
+
+def open_dataset(spec: str, *, complete: bool = True, structures: Sequence[Structure] | None = None) -> Dataset:
     """Opens a data set by its SPEC; nothing is decoded.
 
     Args:
-        spec: `phantom` (the default simulated set, made once into the cache folder), `phantom:PATH` (a written one) or
-            `camus:PATH`, the latter with `?splits=DIR` where the official lists lie in a place of their own.
+        spec: `phantom` (the default simulated set, made once into the cache folder; `phantom?views=A2C,A3C,A4C` makes
+            another one there, options `views`, `patients`, `seed`), `phantom:PATH` (a written one) or `camus:PATH`,
+            the latter with `?splits=DIR` where the official lists lie in a place of their own.
         complete: refuse a data set in which an image or a mask is missing.
+        structures: what the labels must have, BACKGROUND or not; None: the data set's usual labels. It decides which
+            labels are loaded: the simulated leaflets are part of the cavities unless MV is asked for.
 
     Raises:
         UsageError: unknown kind, no path, unknown option.
-        UserError: what the data set's own `list_cases` refuses, or missing files.
+        UserError: a structure that the data set does not label, what the data set's own `list_cases` refuses, or
+            missing files.
     """
-    kind, _, rest = spec.partition(":")
+    kind, _, rest = spec.partition("?")[0].partition(":")
     if kind not in DATASETS:
         near = difflib.get_close_matches(kind, DATASETS, n=1)
         mend = f"Did you mean {near[0]}?" if near else "Example: camus:../data/camus"
         raise UsageError(f"unknown data set kind; known: {', '.join(DATASETS)}. Received: {spec!r}. {mend}")
-    path, _, option = rest.partition("?")
-    key, _, value = option.partition("=")
-    if option and (kind != "camus" or key != "splits" or not value):
-        raise UsageError(f"a data set takes no option but camus:PATH?splits=DIR. Received: {spec!r}")
-    if kind == "phantom" and not path:
-        root = phantom.ensure_default()
-    elif path:
-        root = Path(path).expanduser()
-    else:
-        raise UsageError(f"a path is needed. Received: {spec!r}. Example: {kind}:../data/{kind}")
-    lists = Path(value).expanduser() if value else None
-    module = DATASETS[kind]
-    cases = tuple(module.list_cases(root))
+    asked = frozenset(structures or ()) - {Structure.BACKGROUND}
+    dataset = DATASETS[kind].opened(Request(spec, rest, _options(spec, kind), asked))
+    _require_structures(dataset, asked)
     missing = [
         str(path)
-        for case in cases
+        for case in dataset.cases
         for path in (case.image_path, case.label_path)
         if path is not None and not path.exists()
     ]
     if missing and complete:
         raise UserError(
-            f"{root}: every image needs its mask and every mask its image. Missing: {shorten(missing)}. "
+            f"{dataset.root}: every image needs its mask and every mask its image. Missing: {shorten(missing)}. "
             f"Restore them, or remove their counterparts; `python -m data_pipeline.check {spec}` lists all."
         )
-    official = functools.partial(camus.official_split, root, lists=lists) if kind == "camus" else _no_official_split
-    return Dataset(spec, kind, root, cases, module.load_sample, official)
+    return dataset
+
+
+def _options(spec: str, kind: str) -> dict[str, str]:
+    """What follows the `?`, as `name=value&name=value`."""
+    text = spec.partition("?")[2]
+    known = DATASETS[kind].options
+    found: dict[str, str] = {}
+    for option in text.split("&") if "?" in spec else []:
+        name, _, value = option.partition("=")
+        if name not in known or not value or name in found:
+            takes = "&".join(f"{key}={example}" for key, example in known.items())
+            raise UsageError(f"{kind} takes `?{takes}`, each at most once. Received: {spec!r}")
+        found[name] = value
+    return found
+
+
+def _required_path(request: Request) -> Path:
+    if not request.path:
+        kind = request.spec.partition("?")[0].rstrip(":")
+        raise UsageError(f"a path is needed. Received: {request.spec!r}. Example: {kind}:../data/{kind}")
+    return Path(request.path).expanduser()
+
+
+def _require_structures(dataset: Dataset, asked: frozenset[Structure]) -> None:
+    missing = sorted(asked - set(dataset.structures))
+    if not missing:
+        return
+    names = ", ".join(structure.name for structure in missing)
+    having = [
+        f"{kind}{' ' + of.note if of.note else ''}"
+        for kind, of in DATASETS.items()
+        if set(missing) <= set(of.structures) and kind != dataset.name
+    ]
+    left = ",".join(structure.name for structure in sorted({Structure.BACKGROUND, *asked} - set(missing)))
+    elsewhere = f"choose a data set that has it (--data {' or '.join(having)}), or " if having else ""
+    raise UserError(
+        f"{dataset.root}: its labels have {', '.join(structure.name for structure in dataset.structures)}. "
+        f"Received: classes with {names}. {elsewhere[:1].upper()}{elsewhere[1:]}"
+        f"{'leave' if having else 'Leave'} {names} out (--set classes={left})."
+    )
+
+
+def _open_camus(request: Request) -> Dataset:
+    root = _required_path(request)
+    lists = Path(request.options["splits"]).expanduser() if "splits" in request.options else None
+    official = functools.partial(camus.official_split, root, lists=lists)
+    cases = tuple(camus.list_cases(root))
+    return Dataset(request.spec, "camus", root, cases, camus.load_sample, official, CAVITIES_AND_WALL)
+
+
+def _open_phantom(request: Request) -> Dataset:
+    if request.path and request.options:
+        raise UsageError(
+            f"a written data set has its options already. Received: {request.spec!r}. "
+            "Write another one with `python -m data_pipeline.phantom`, or leave the options out."
+        )
+    root = _required_path(request) if request.path else phantom.ensure_made(phantom.options_from(request.options))
+    cases, load, labels = phantom.list_cases(root), phantom.load_sample, CAVITIES_AND_WALL
+    if request.structures & {Structure.RV, Structure.MV}:
+        cases, load, labels = phantom.with_structures(cases), phantom.load_structures, (*labels, *ON_TOP)
+    return Dataset(request.spec, "phantom", root, tuple(cases), load, _no_official_split, labels)
 
 
 def _no_official_split(fold: int) -> None:
-    """Simulated data has no official lists."""
+    """The data set has no official lists."""
+
+
+CAVITIES_AND_WALL = (Structure.LV, Structure.MYO, Structure.LA)
+ON_TOP = (Structure.RV, Structure.MV)
+
+DATASETS: Mapping[str, Kind] = {
+    "camus": Kind(_open_camus, CAVITIES_AND_WALL, {"splits": "DIR"}),
+    "phantom": Kind(
+        _open_phantom, (*CAVITIES_AND_WALL, *ON_TOP), {"views": "A2C,A3C,A4C", "patients": "120", "seed": "2026"}
+    ),
+}
+"""Kind → how it is opened, what it can label, which options it takes."""

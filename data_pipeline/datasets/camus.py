@@ -110,7 +110,20 @@ def list_cases(root: Path) -> list[Case]:
 
 
 def load_sample(case: Case) -> Sample:
+    """Decodes one frame and its mask, in CAMUS codes.
+
+    Raises:
+        UserError: as `read_sample`.
+    """
+    return read_sample(case, CODE_BOOK)
+
+
+def read_sample(case: Case, code_book: Mapping[int, Structure]) -> Sample:
     """Decodes one frame and its mask.
+
+    Args:
+        case: the frame.
+        code_book: the mask's own codes → structures.
 
     Raises:
         UserError: a file that is missing or cannot be read (see `readers.image`), a mask of another size or pitch than
@@ -131,14 +144,14 @@ def load_sample(case: Case) -> Sample:
                 f"{case.label_path}: a mask has its image's pixel pitch {_pitch(image.spacing_mm)}. "
                 f"Received: {_pitch(pitch)}. Correct the header that is wrong."
             )
-        unknown = sorted(set(np.unique(codes).tolist()) - CODE_BOOK.keys())
+        unknown = sorted(set(np.unique(codes).tolist()) - code_book.keys())
         if unknown:
             raise UserError(
-                f"{case.label_path}: labels are {', '.join(f'{c} {s.name}' for c, s in CODE_BOOK.items())}. "
+                f"{case.label_path}: labels are {', '.join(f'{c} {s.name}' for c, s in code_book.items())}. "
                 f"Received: {shorten([str(code) for code in unknown])}. Map the codes onto these."
             )
         translation = np.zeros(256, np.uint8)
-        for code, structure in CODE_BOOK.items():
+        for code, structure in code_book.items():
             translation[code] = structure
         labels = translation[codes]
     return Sample(

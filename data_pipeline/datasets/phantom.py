@@ -1,9 +1,13 @@
-"""The simulated data set: the CAMUS layout, and `truth.json` beside it for what masks cannot say."""
+"""The simulated data set: the CAMUS layout, and `truth.json` beside it for what masks cannot say.
+
+A frame has two masks. `…_gt.nii.gz` is what an expert traces on CAMUS: leaflets and papillary muscles belong to the
+cavity. `…_structures.nii.gz` has the right ventricle and the mitral leaflets besides, painted over it.
+"""
 
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +19,17 @@ from data_pipeline.datasets import camus
 from data_pipeline.paths import cache_folder
 from data_pipeline.phantom.writer import GENERATOR_VERSION, TRUTH_FILE, PhantomOptions, read_truth, write_phantom
 from data_pipeline.readers.image import read_labels
-from data_pipeline.sample import Case, FrameTruth, Sample
-from shell.errors import UserError
+from data_pipeline.sample import Case, FrameTruth, Sample, Structure, View
+from shell.errors import UsageError, UserError
 from shell.files import exclusive
+
+STRUCTURE_CODES: Mapping[int, Structure] = {structure.value: structure for structure in Structure}
+"""The codes of a `…_structures.nii.gz`: the project's own."""
+
+APICAL_VIEWS: Mapping[str, View] = {
+    name: view for view in (View.A2C, View.A3C, View.A4C) for name in (view.value, view.camus_name)
+}
+"""What `?views=` takes: A2C or 2CH."""
 
 load_sample = camus.load_sample
 
@@ -38,22 +50,57 @@ def iter_samples(root: Path) -> Iterator[Sample]:
     return map(load_sample, list_cases(root))
 
 
+def with_structures(cases: Iterable[Case]) -> list[Case]:
+    """The same frames with `…_structures.nii.gz` as their mask, for `load_structures`."""
+    return [replace(case, label_path=_structures_path(case)) for case in cases]
+
+
+def load_structures(case: Case) -> Sample:
+    """Decodes one frame of `with_structures`: labels with the right ventricle and the mitral leaflets.
+
+    Raises:
+        UserError: as `camus.read_sample`.
+    """
+    return camus.read_sample(case, STRUCTURE_CODES)
+
+
 def read_structures(case: Case) -> npt.NDArray[np.uint8]:
     """(H, W) `Structure` codes of a frame with the right ventricle and the mitral leaflets, which CAMUS does not label.
 
     Raises:
         UserError: the file is missing or cannot be read.
     """
-    return read_labels(case.image_path.with_name(f"{case.case_id}_structures.nii.gz"))[0]
+    return read_labels(_structures_path(case))[0]
 
 
-def ensure_default() -> Path:
-    """The default data set, made into the user's cache folder when it is not there yet.
+def options_from(values: Mapping[str, str]) -> PhantomOptions:
+    """What `phantom?views=A2C,A3C,A4C&patients=40&seed=7` asks for; what is not named is as in the default set.
+
+    Raises:
+        UsageError: an unknown view, a number that is none, or one that `PhantomOptions` refuses.
+    """
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        if name == "views":
+            asked = [view.strip().upper() for view in value.split(",")]
+            if unknown := [view for view in asked if view not in APICAL_VIEWS]:
+                raise UsageError(f"`views` must be among A2C, A3C, A4C. Received: {', '.join(unknown)}")
+            found = {APICAL_VIEWS[view] for view in asked}
+            changes[name] = tuple(view for view in (View.A2C, View.A3C, View.A4C) if view in found)
+        else:
+            try:
+                changes[name] = int(value)
+            except ValueError:
+                raise UsageError(f"`{name}` must be a whole number. Received: {value!r}") from None
+    return replace(PhantomOptions(), **changes)
+
+
+def ensure_made(options: PhantomOptions) -> Path:
+    """The data set of these options, made into the user's cache folder when it is not there yet.
 
     Keyed by the generator's version and the options. Of two processes that start together the second waits; the lock
     is the operating system's and ends with its process, however that ends.
     """
-    options = PhantomOptions()
     key = hashlib.sha256(json.dumps([GENERATOR_VERSION, asdict(options)]).encode()).hexdigest()[:12]
     root = cache_folder() / f"phantom-{GENERATOR_VERSION}-{key}"
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +110,10 @@ def ensure_default() -> Path:
         if not (root / TRUTH_FILE).is_file():
             write_phantom(root, options)
     return root
+
+
+def _structures_path(case: Case) -> Path:
+    return case.image_path.with_name(f"{case.case_id}_structures.nii.gz")
 
 
 def _frame_truth(case: Case, patients: Mapping[str, Any], root: Path) -> FrameTruth:

@@ -181,11 +181,11 @@ def test_the_default_set_is_made_once_by_two_at_the_same_time(tmp_path: Path, mo
     monkeypatch.setenv("ANNULUS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(phantom, "write_phantom", write)
     with ThreadPoolExecutor(2) as pool:
-        roots = {task.result() for task in [pool.submit(phantom.ensure_default) for _ in range(2)]}
+        roots = {task.result() for task in [pool.submit(phantom.ensure_made, PhantomOptions()) for _ in range(2)]}
     assert len(roots) == len(made) == 1
     abandoned = made[0].with_name(f".{made[0].name}.0123.tmp")
     abandoned.mkdir()
-    assert phantom.ensure_default() == made[0]
+    assert phantom.ensure_made(PhantomOptions()) == made[0]
     assert not abandoned.exists()
     assert len(made) == 1
     assert GENERATOR_VERSION in made[0].name

@@ -1,11 +1,16 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data_pipeline import paths, spec
+from data_pipeline.cache import build_cache
 from data_pipeline.datasets import camus, phantom
-from data_pipeline.spec import DATASETS, open_dataset
+from data_pipeline.phantom.writer import PhantomOptions, write_phantom
+from data_pipeline.preprocess import Preprocessing
+from data_pipeline.sample import Structure, View
+from data_pipeline.spec import open_dataset
 from shell.errors import UsageError, UserError
 from tests.data_pipeline.camus_files import speckle, write_dataset, write_frame, write_lists
 
@@ -35,7 +40,7 @@ def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_default_phantom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_dataset(tmp_path, ["patient0001"])
-    monkeypatch.setattr(phantom, "ensure_default", lambda: tmp_path)
+    monkeypatch.setattr(phantom, "ensure_made", lambda options: tmp_path)
     monkeypatch.setattr(phantom, "list_cases", camus.list_cases)  # this one has no truth file
     dataset = open_dataset("phantom")
     assert (dataset.name, dataset.root, len(dataset.cases)) == ("phantom", tmp_path, 4)
@@ -52,9 +57,16 @@ def test_default_phantom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ("camus", r"a path is needed\. Received: 'camus'"),
         ("camus:", r"a path is needed"),
         ("camus:?splits=x", r"a path is needed"),
-        ("camus:here?lists=x", r"no option but camus:PATH\?splits=DIR"),
-        ("camus:here?splits=", r"no option but"),
-        ("phantom:here?splits=x", r"no option but"),
+        ("camus:here?lists=x", r"camus takes `\?splits=DIR`, each at most once\. Received: 'camus:here\?lists=x'"),
+        ("camus:here?splits=", r"camus takes"),
+        ("camus:here?", r"camus takes"),
+        ("camus:here?splits=a&splits=b", r"each at most once"),
+        ("phantom:here?splits=x", r"phantom takes `\?views=A2C,A3C,A4C&patients=120&seed=2026`"),
+        ("phantom:here?views=A2C", r"has its options already"),
+        ("phantom?views=A2C,A5C", r"`views` must be among A2C, A3C, A4C\. Received: A5C"),
+        ("phantom?views=,", r"`views` must be among A2C, A3C, A4C"),
+        ("phantom?patients=many", r"`patients` must be a whole number\. Received: 'many'"),
+        ("phantom?patients=0", r"`patients` must be in"),
     ],
 )
 def test_wrong_specs(text: str, message: str):
@@ -118,10 +130,77 @@ def test_digest_of_large_files_is_by_size(tmp_path: Path, monkeypatch: pytest.Mo
     assert open_dataset(f"camus:{tmp_path}").digest() != first
 
 
-def test_every_kind_can_list_and_load():
-    for module in DATASETS.values():
-        assert callable(module.list_cases)
-        assert callable(module.load_sample)
+def options_of(spec: str, monkeypatch: pytest.MonkeyPatch) -> PhantomOptions:
+    """What the simulated data set of a SPEC would be made with."""
+    made: list[PhantomOptions] = []
+    monkeypatch.setattr(phantom, "ensure_made", lambda options: made.append(options) or Path("nowhere"))
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        open_dataset(spec)
+    return made[0]
+
+
+def test_options_of_the_simulated_set(monkeypatch: pytest.MonkeyPatch):
+    three = options_of("phantom?views=4ch,A2C,A3C,A2C", monkeypatch)
+    assert three == PhantomOptions(views=(View.A2C, View.A3C, View.A4C))
+    assert options_of("phantom?patients=7&seed=3", monkeypatch) == PhantomOptions(patients=7, seed=3)
+    assert options_of("phantom", monkeypatch) == options_of("phantom?views=A4C,A2C", monkeypatch) == PhantomOptions()
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("phantom") / "set"
+    write_phantom(root, PhantomOptions(patients=1, seed=5, views=(View.A4C,)), workers=1)
+    return root
+
+
+def test_simulated_leaflets_are_cavity_unless_they_are_asked_for(simulated: Path, tmp_path: Path):
+    grid = Preprocessing(64, 64)
+    plain = open_dataset(f"phantom:{simulated}")
+    usual = open_dataset(f"phantom:{simulated}", structures=(Structure.BACKGROUND, Structure.LV, Structure.LA))
+    valve = (Structure.BACKGROUND, Structure.LV, Structure.LA, Structure.MV)
+    with_valve = open_dataset(f"phantom:{simulated}", structures=valve)
+    assert (plain.cases, plain.load, plain.structures) == (usual.cases, usual.load, usual.structures)
+    assert Structure.MV not in plain.structures
+    assert set(valve[1:]) <= set(with_valve.structures)
+    assert plain.digest() == with_valve.digest()  # of the data set, whatever is loaded of it
+    for one, other in zip(plain.cases, with_valve.cases, strict=True):
+        assert (one.case_id, one.image_path, one.truth) == (other.case_id, other.image_path, other.truth)
+        cavities, leaflets = plain.load(one), with_valve.load(other)
+        assert cavities.labels is not None
+        assert leaflets.labels is not None
+        assert set(np.unique(cavities.labels)) == {0, 1, 2, 3}
+        assert set(np.unique(leaflets.labels)) == {0, 1, 2, 3, 4, 5}
+        np.testing.assert_array_equal(leaflets.labels, phantom.read_structures(one))
+        painted = np.isin(leaflets.labels, (Structure.RV, Structure.MV))
+        np.testing.assert_array_equal(leaflets.labels[~painted], cavities.labels[~painted])
+    first = build_cache(plain.cases, plain.load, grid, valve, tmp_path)
+    second = build_cache(with_valve.cases, with_valve.load, grid, valve, tmp_path)
+    assert len(list(tmp_path.glob("*/images.npy"))) == 2  # neither is taken for the other
+    assert 3 not in first.labels
+    assert 3 in second.labels
+
+
+def test_missing_structure_files_are_refused_when_they_are_needed(simulated: Path, tmp_path: Path):
+    shutil.copytree(simulated, tmp_path / "set")
+    (tmp_path / "set" / "patient0001" / "patient0001_4CH_ES_structures.nii.gz").unlink()
+    assert len(open_dataset(f"phantom:{tmp_path}/set").cases) == 2
+    with pytest.raises(UserError, match=r"Missing: .*patient0001_4CH_ES_structures\.nii\.gz"):
+        open_dataset(f"phantom:{tmp_path}/set", structures=(Structure.MV,))
+
+
+def test_a_structure_that_a_data_set_does_not_label(tmp_path: Path):
+    write_dataset(tmp_path, ["patient0001"])
+    classes = (Structure.BACKGROUND, Structure.LV, Structure.LA, Structure.MV)
+    assert open_dataset(f"camus:{tmp_path}", structures=classes[:3]).structures == (
+        Structure.LV,
+        Structure.MYO,
+        Structure.LA,
+    )
+    with pytest.raises(UserError) as caught:
+        open_dataset(f"camus:{tmp_path}", structures=classes)
+    assert str(caught.value).startswith(f"{tmp_path}: its labels have LV, MYO, LA. Received: classes with MV. ")
+    assert "--data phantom" in str(caught.value)
+    assert "--set classes=BACKGROUND,LV,LA" in str(caught.value)
 
 
 def test_cache_folder(monkeypatch: pytest.MonkeyPatch):
