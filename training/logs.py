@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import keras
 import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,6 +19,8 @@ from matplotlib.figure import Figure
 from shell.files import atomic_path, write_text
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "ai-edge-litert")
+OF_BACKEND = {"tensorflow": (), "jax": ("jax", "jaxlib")}
+"""Further packages that a run's figures depend on where Keras runs on that backend."""
 
 
 def write_history(path: Path, history: list[dict[str, float]]) -> None:
@@ -30,20 +33,23 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
 
 
 def write_curves(path: Path, history: list[dict[str, float]], title: str) -> None:
-    """curves.png: loss of training and validation, and the Dice of each structure on validation, by epoch."""
+    """curves.png: loss of training and validation; on validation the Dice of each structure, the box's IOU; by epoch."""
     epochs = [row["epoch"] for row in history]
     figure = Figure(figsize=(10, 4), layout="constrained")
     FigureCanvasAgg(figure)
-    losses, dices = figure.subplots(1, 2)
+    losses, overlaps = figure.subplots(1, 2)
     losses.plot(epochs, [row["loss"] for row in history], label="training")
     losses.plot(epochs, [row["val_loss"] for row in history], label="validation")
     losses.set(xlabel="epoch", ylabel="loss", title=title)
     losses.legend()
-    for name in (key for key in history[0] if key.startswith("val_dice_")):
-        dices.plot(epochs, [row[name] for row in history], label=name.removeprefix("val_dice_"))
-    dices.set(xlabel="epoch", ylabel="Dice on validation (network grid)", ylim=(0, 1))
-    dices.grid(alpha=0.3)
-    dices.legend(loc="lower right")
+    for name in history[0]:
+        if name.startswith("val_dice_"):
+            overlaps.plot(epochs, [row[name] for row in history], label=name.removeprefix("val_dice_"))
+    if "val_iou" in history[0]:
+        overlaps.plot(epochs, [row["val_iou"] for row in history], "--", label="box (IOU)")
+    overlaps.set(xlabel="epoch", ylabel="Dice, IOU on validation (network grid)", ylim=(0, 1))
+    overlaps.grid(alpha=0.3)
+    overlaps.legend(loc="lower right")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120)
 
@@ -67,13 +73,15 @@ class TensorBoardLog:
 
 
 def environment(*, command: str, seed: int, precision: str, data_digest: str) -> dict[str, Any]:
-    """What a run depended on: versions, machine, seed, git state, data."""
+    """What a run depended on: versions, backend, machine, seed, git state, data."""
+    backend = keras.backend.backend()
     return {
         "command": command,
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         # OpenCV comes in one of two packages, with windows or without
-        "packages": {**{name: version(name) for name in PACKAGES}, "opencv": cv2.__version__},
+        "packages": {**{name: version(name) for name in (*PACKAGES, *OF_BACKEND[backend])}, "opencv": cv2.__version__},
+        "backend": backend,
         "seed": seed,
         "precision": precision,
         "git": git_state(Path(__file__).resolve().parents[1]),
