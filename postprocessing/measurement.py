@@ -36,7 +36,8 @@ class FrameMeasurement:
         hinge_points: None where there is no contact line.
         annulus_diameter: in `unit`; None where there is no contact line.
         unit: `mm`, or `px` where the pixel pitch is unknown.
-        status: `ok` or `no_contact_line`.
+        status: `ok`, `no_contact_line`, or `no_segmentation`: the network locates without outlining anything, and the
+            label map is background because there is none.
         flags: keys of `FLAGS`, in its order.
     """
 
@@ -45,7 +46,7 @@ class FrameMeasurement:
     hinge_points: HingePoints | None
     annulus_diameter: float | None
     unit: Literal["mm", "px"]
-    status: Literal["ok", "no_contact_line"]
+    status: Literal["ok", "no_contact_line", "no_segmentation"]
     flags: tuple[str, ...]
 
 
