@@ -1,7 +1,8 @@
 """Segmentation losses on probabilities, with `keras.ops` alone."""
 
 import difflib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import KerasTensor, ops
@@ -50,12 +51,45 @@ def dice_crossentropy(y_true: KerasTensor, y_pred: KerasTensor) -> KerasTensor:
     return multiclass_dice(y_true, y_pred) + categorical_crossentropy(y_true, y_pred)
 
 
+def weighted_crossentropy(weights: Sequence[float]) -> Callable[[KerasTensor, KerasTensor], KerasTensor]:
+    """Pixel-wise categorical cross-entropy in which a pixel weighs as much as its true class.
+
+    Args:
+        weights: one per channel, background first.
+
+    Returns:
+        A loss: one-hot (N, h, w, C) and probabilities (N, h, w, C) → (N,) mean over the pixels of −w log p of the true
+        class, in nats.
+
+    Raises:
+        ValueError: fewer than two weights, or one that is not finite and positive; of the loss, where the reference
+            has another number of channels.
+
+    Source: vds_unet paper §2.3, Eqs. 1–5. ASSUMED: the mean over all pixels, not divided by the sum of the weights
+    (the paper leaves the constant open; it scales the learning rate only).
+    """
+    if len(weights) < 2 or not all(0 < weight < math.inf for weight in weights):
+        raise ValueError(f"`weights` must be positive numbers, one per channel. Received: {tuple(weights)}")
+    per_channel = tuple(float(weight) for weight in weights)
+
+    def loss(y_true: KerasTensor, y_pred: KerasTensor) -> KerasTensor:
+        if y_true.shape[-1] != len(per_channel):
+            raise ValueError(
+                f"`weights` must be one per channel. Received: {len(per_channel)} for {y_true.shape[-1]} channels"
+            )
+        y_true = ops.cast(y_true, "float32")
+        weight = ops.sum(y_true * ops.convert_to_tensor(per_channel, dtype="float32"), axis=-1)
+        return ops.mean(weight * keras.losses.categorical_crossentropy(y_true, y_pred), axis=(1, 2))
+
+    return loss
+
+
 LOSSES: dict[str, Callable[[KerasTensor, KerasTensor], KerasTensor]] = {
     "categorical_crossentropy": categorical_crossentropy,
     "multiclass_dice": multiclass_dice,
     "dice_crossentropy": dice_crossentropy,
 }
-"""Recipe name → loss function."""
+"""Recipe name → loss function. (`weighted_crossentropy` needs weights: `models.objectives` makes it.)"""
 
 
 def loss_by_name(name: str) -> Callable[[KerasTensor, KerasTensor], KerasTensor]:
