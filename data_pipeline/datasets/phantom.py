@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from data_pipeline.datasets import camus
 from data_pipeline.paths import cache_folder
-from data_pipeline.phantom.writer import GENERATOR_VERSION, TRUTH_FILE, PhantomOptions, read_truth, write_phantom
+from data_pipeline.phantom.writer import TRUTH_FILE, PhantomOptions, read_truth, write_phantom
 from data_pipeline.readers.image import read_labels
 from data_pipeline.sample import Case, FrameTruth, Sample, Structure, View
 from shell.errors import UsageError, UserError
@@ -101,8 +101,9 @@ def ensure_made(options: PhantomOptions) -> Path:
     Keyed by the generator's version and the options. Of two processes that start together the second waits; the lock
     is the operating system's and ends with its process, however that ends.
     """
-    key = hashlib.sha256(json.dumps([GENERATOR_VERSION, asdict(options)]).encode()).hexdigest()[:12]
-    root = cache_folder() / f"phantom-{GENERATOR_VERSION}-{key}"
+    version = options.generator_version
+    key = hashlib.sha256(json.dumps([version, asdict(options)]).encode()).hexdigest()[:12]
+    root = cache_folder() / f"phantom-{version}-{key}"
     root.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(root.with_name(f"{root.name}.lock"), work="simulating this data set"):
         for abandoned in root.parent.glob(f".{root.name}.*"):  # by a process that was killed; it held the lock

@@ -12,6 +12,9 @@ from data_pipeline.phantom.right_heart import add_right_heart, add_right_outflow
 from data_pipeline.phantom.ventricle import Sides
 from data_pipeline.sample import Structure, View
 
+AORTIC_CUSP_MM = 1.2
+"""Thickness of the aortic valve's cusps as seen."""
+
 
 def cut_plane(anatomy: Anatomy, view: View, state: HeartState) -> Plane:
     """The outlines that a view shows at one moment of the beat."""
@@ -49,6 +52,10 @@ def cut_plane(anatomy: Anatomy, view: View, state: HeartState) -> Plane:
         regions.append(Region(Tissue.MUSCLE_IN_CAVITY, cavity.blob(blob)))
     leaflets = _leaflets(shape, state, (hinge_left, base_v), (hinge_right, base_v))
     regions += [Region(Tissue.LEAFLET, ribbon(line, shape.leaflet_mm), Structure.MV) for line in leaflets]
+    if shape.outflow_mm:
+        cusps = _aortic_cusps(state, hinge_right, base_right, base_v)
+        regions += [Region(Tissue.LEAFLET, ribbon(line, AORTIC_CUSP_MM)) for line in cusps]
+        interfaces += [Interface(line, 0.3) for line in cusps]
 
     interfaces += [Interface(line, 0.5) for line in leaflets]
     interfaces.append(Interface(cavity.outline, 0.35))
@@ -94,6 +101,23 @@ def _aorta(left: float, right: float, base_v: float) -> FloatArray:
     centre, v = (left + right) / 2.0 + 14.0 * t**1.5 + 0.15 * width, base_v - 42.0 * t
     edge_left = np.stack([np.maximum(centre - width / 2.0, left), v], axis=1)
     return np.concatenate([edge_left, np.stack([centre + width / 2.0, v], axis=1)[::-1]])
+
+
+def _aortic_cusps(state: HeartState, left: float, right: float, base_v: float) -> tuple[FloatArray, FloatArray]:
+    """Two cusps of the aortic valve, hinged at the root's ends: closed they meet inside it, open they lie at its wall.
+
+    They are in the image alone: neither data sets nor the project label them.
+    """
+    width = right - left
+    middle = (left + right) / 2.0 + 0.1 * width
+    lines = []
+    for hinge, side in ((left, 1.0), (right, -1.0)):
+        closed, opened = (middle, base_v - 0.3 * width), (hinge + side * 0.12 * width, base_v - 0.6 * width)
+        share = state.aortic_opening
+        tip = (closed[0] + share * (opened[0] - closed[0]), closed[1] + share * (opened[1] - closed[1]))
+        belly = (hinge + side * 0.25 * width * (1.0 - share), base_v - 0.3 * width)
+        lines.append(curve((hinge, base_v), belly, tip))
+    return lines[0], lines[1]
 
 
 def _leaflets(

@@ -18,11 +18,13 @@ class HeartState:
         contraction: 0 at end-diastole, 1 at end-systole.
         valve_opening: 0 closed, 1 wide open.
         atrial_filling: 0 atrium at its smallest (end-diastole), 1 at its largest (end-systole).
+        aortic_opening: as `valve_opening`, of the aortic valve: open in systole only.
     """
 
     contraction: float
     valve_opening: float
     atrial_filling: float
+    aortic_opening: float = 0.0
 
 
 def heart_state(cycle: float, late_closure: float = 0.0) -> HeartState:
@@ -43,7 +45,10 @@ def heart_state(cycle: float, late_closure: float = 0.0) -> HeartState:
         raise ValueError(f"`cycle` must be in 0..1. Received: {cycle}")
     if cycle <= SYSTOLE_SHARE:
         contraction = _smooth(cycle / SYSTOLE_SHARE)
-        return HeartState(contraction, late_closure * max(0.0, 1.0 - cycle / CLOSURE_SHARE), contraction)
+        closing = late_closure * max(0.0, 1.0 - cycle / CLOSURE_SHARE)
+        # ejection begins when the mitral valve has closed and ends with systole
+        ejecting = min(1.0, 2.0 * _bump(cycle, CLOSURE_SHARE, SYSTOLE_SHARE))
+        return HeartState(contraction, closing, contraction, ejecting)
     diastole = (cycle - SYSTOLE_SHARE) / (1.0 - SYSTOLE_SHARE)
     early, kick = _smooth((diastole - 0.08) / 0.42), _smooth((diastole - 0.72) / 0.28)
     contraction = 1.0 - 0.68 * early - 0.32 * kick

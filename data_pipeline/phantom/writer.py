@@ -34,8 +34,9 @@ from shell.errors import UsageError, UserError
 from shell.files import atomic_folder, read_json, write_json
 from shell.progress import progress
 
-GENERATOR_VERSION = "1.3"
-"""Raised with every change that alters a pixel or a number of the data set; part of the default set's cache key."""
+VERSIONS: Mapping[View, str] = {View.A2C: "1.3", View.A3C: "1.4", View.A4C: "1.3"}
+"""Of each view, raised with every change that alters a pixel or a number of it: what changes one view leaves data sets
+without it as they are. The highest of a data set's views is part of its cache key."""
 TRUTH_FILE = "truth.json"
 TRUTH_FORMAT = 1
 MAX_PATIENTS = 9999  # four digits in a patient's name
@@ -70,6 +71,11 @@ class PhantomOptions:
         if not self.views or not set(self.views) <= {View.A2C, View.A3C, View.A4C}:
             raise UsageError(f"`views` must be among A2C, A3C, A4C. Received: {', '.join(self.views) or 'none'}")
 
+    @property
+    def generator_version(self) -> str:
+        """What the files are made by: the highest version of the views."""
+        return max((VERSIONS[view] for view in self.views), key=lambda version: [int(n) for n in version.split(".")])
+
 
 def write_phantom(root: Path, options: PhantomOptions, workers: int | None = None) -> None:
     """Makes the data set below `root`; an older simulated set there is replaced once the new one is complete.
@@ -91,7 +97,7 @@ def write_phantom(root: Path, options: PhantomOptions, workers: int | None = Non
         records = dict(done)
         truth = {
             "format": TRUTH_FORMAT,
-            "generator_version": GENERATOR_VERSION,
+            "generator_version": options.generator_version,
             "options": asdict(options),
             "patients": {name: records[name] for name in sorted(records)},
         }

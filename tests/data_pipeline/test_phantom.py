@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from data_pipeline.phantom.cut import cut_plane
 from data_pipeline.phantom.motion import SYSTOLE_SHARE, HeartState, heart_state
 from data_pipeline.phantom.patient import Frame, annulus_diameter_mm, draw_patient, simulate_view
-from data_pipeline.phantom.plane import Plane
+from data_pipeline.phantom.plane import Plane, Tissue
 from data_pipeline.phantom.population import draw_anatomy
 from data_pipeline.phantom.raster import fill_polygon
 from data_pipeline.phantom.sector import Pose, Sector
@@ -77,6 +78,14 @@ def test_the_valve_is_closed_in_systole_and_open_in_diastole():
     assert max(heart_state(cycle).valve_opening for cycle in np.linspace(SYSTOLE_SHARE, 1.0, 50)) > 0.9
     late = [heart_state(cycle, 0.5).valve_opening for cycle in (0.0, 0.025, 0.05, 1.0)]
     assert late == pytest.approx([0.5, 0.25, 0.0, 0.5])
+
+
+def test_the_aortic_valve_is_open_in_systole_alone():
+    assert heart_state(0.5 * SYSTOLE_SHARE).aortic_opening > 0.9
+    assert all(heart_state(cycle).aortic_opening == 0.0 for cycle in (0.0, *np.linspace(SYSTOLE_SHARE, 1.0, 20)))
+    for cycle in np.linspace(0.0, 1.0, 101):  # never both
+        state = heart_state(cycle, 0.8)
+        assert state.aortic_opening == 0.0 or state.valve_opening == 0.0
 
 
 @pytest.mark.parametrize("cycle", [-0.1, 1.1, float("nan")])
@@ -158,6 +167,44 @@ def test_the_annulus_climbs_towards_an_apex_that_stays(view: View):
 
 def _top(plane: Plane) -> float:
     return next(r.outline[:, 1].max() for r in plane.regions if r.structure is Structure.LV)
+
+
+# --- leaflets -----------------------------------------------------------------------------------------------------
+
+
+def test_the_aortic_valve_is_drawn_where_the_root_is_cut_and_has_no_label():
+    anatomy = draw_anatomy(np.random.default_rng(5))
+    closed, open_ = (cut_plane(anatomy, View.A3C, heart_state(cycle)) for cycle in (0.0, 0.5 * SYSTOLE_SHARE))
+    for view in VIEWS:
+        plane = cut_plane(anatomy, view, heart_state(0.0))
+        cusps = [r for r in plane.regions if r.tissue is Tissue.LEAFLET and r.structure is None]
+        assert len(cusps) == {View.A2C: 0, View.A3C: 2, View.A4C: 1}[view]  # A4C: the tricuspid valve
+        assert sum(r.structure is Structure.MV for r in plane.regions) == 2
+    gaps = []
+    for plane in (closed, open_):
+        left, right = (r.outline for r in plane.regions if r.tissue is Tissue.LEAFLET and r.structure is None)
+        gaps.append(np.linalg.norm(left[:, None] - right[None], axis=-1).min())
+    assert gaps[0] < 0.5
+    assert gaps[1] > 5.0
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_leaflets_are_thin_bright_segments_hinged_at_the_annulus(view: View):
+    contrasts = []
+    for number in range(1, 9):
+        patient = draw_patient(number, 2026, 0.0)
+        pitch = patient.setups[view].sector.pitch_mm
+        for frame in simulate_view(patient, view, ED_ES):
+            leaflets = frame.structures == Structure.MV
+            places = np.argwhere(leaflets)
+            length_mm = annulus_diameter_mm(frame, pitch)
+            assert 1.0 < len(places) * pitch**2 / length_mm < 3.2  # mean thickness, mm
+            for hinge in (frame.amvl, frame.pmvl):
+                assert np.linalg.norm(places - np.array(hinge), axis=1).min() * pitch < 0.5
+            beside = cv2.dilate(leaflets.view(np.uint8), np.ones((21, 21), np.uint8)).astype(bool)
+            blood = beside & np.isin(frame.structures, (Structure.LV, Structure.LA))
+            contrasts.append(frame.image[leaflets].mean() - frame.image[blood].mean())
+    assert np.median(contrasts) > 30.0  # grey levels
 
 
 # --- masks against the truth --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 
 from data_pipeline.datasets import camus, phantom
 from data_pipeline.phantom.__main__ import main
-from data_pipeline.phantom.writer import GENERATOR_VERSION, PhantomOptions, read_truth, write_phantom
+from data_pipeline.phantom.writer import PhantomOptions, read_truth, write_phantom
 from data_pipeline.sample import Phase, Structure, View
 from shell.errors import UsageError, UserError
 
@@ -188,5 +188,5 @@ def test_the_default_set_is_made_once_by_two_at_the_same_time(tmp_path: Path, mo
     assert phantom.ensure_made(PhantomOptions()) == made[0]
     assert not abandoned.exists()
     assert len(made) == 1
-    assert GENERATOR_VERSION in made[0].name
+    assert PhantomOptions().generator_version in made[0].name
     assert len(phantom.list_cases(made[0])) == 2
