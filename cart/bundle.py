@@ -15,8 +15,8 @@ FORMAT_VERSION = 1
 """Goes up when a bundle's meaning changes; a program reads its own version only."""
 BUNDLE_FILE = "bundle.json"
 PARITY_FILE = "parity.json"
-SIGNATURE, INPUT_NAME, OUTPUT_NAME = "serving_default", "image", "probabilities"
-"""The one signature of every artefact: `image` (n, h, w, 1) float32 → `probabilities` (n, h, w, classes) float32."""
+SIGNATURE, INPUT_NAME = "serving_default", "image"
+"""The one signature of every artefact: `image` (n, h, w, 1) float32 → the network's outputs by name, float32."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,49 @@ from postprocessing.hinge_points import HingePoints
 from postprocessing.measurement import FrameMeasurement, measure_frame
 from shell.errors import UserError
 
-Predictor = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
-"""Preprocessed images (n, h, w, 1) float32 → probabilities (n, h, w, classes) float32."""
+PROBABILITIES, BOX, FIRST_PROBABILITIES = "probabilities", "box", "first_probabilities"
+"""Names of a network's outputs: classes of each pixel, the located box, classes by the first of two networks."""
+
+Outputs = Mapping[str, npt.NDArray[np.float32]]
+"""What a network gives, float32 arrays by name: `probabilities` (n, h, w, classes), `box` (n, 4), …
+
+A box is (row_min, row_max, col_min, col_max), pixel edges as shares of the sides of what the network saw: the whole is
+(0, 1, 0, 1), and a box may reach beyond it.
+"""
+
+Predictor = Callable[[npt.NDArray[np.float32]], Outputs]
+"""Preprocessed images (n, h, w, 1) float32 → the network's outputs."""
+
+Box = tuple[float, float, float, float]
+"""(row_min, row_max, col_min, col_max), pixel edges, native grid: the whole frame is (0, H, 0, W)."""
+
+NO_SIDE = "left"  # what is passed on where no hinge point is named by it
+
+
+@dataclass(frozen=True)
+class BoxSpec:
+    """Which box a network was taught to find: around these structures, with this margin.
+
+    Attributes:
+        structures: the box encloses their union.
+        margin: on each side, as a share of the box's height above and below, of its width left and right.
+    """
+
+    structures: tuple[Structure, ...]
+    margin: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"structures": [structure.name for structure in self.structures], "margin": self.margin}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "BoxSpec":
+        """The inverse of `to_dict`.
+
+        Raises:
+            KeyError, TypeError, ValueError: a key is missing or has a value of the wrong kind.
+        """
+        return cls(structures_from_names(values["structures"]), float(values["margin"]))
 
 
 @dataclass(frozen=True)
@@ -30,6 +71,8 @@ class MeasurementSpec:
         largest_component: keep only the largest component of each structure.
         anterior_sides: view → side of the image (`left` or `right`) on which the anterior leaflet lies.
         calibration: of the hinge points, or None.
+        outputs: names of the network's outputs.
+        box: what its `box` encloses; None for a network without one.
     """
 
     structures: tuple[Structure, ...]
@@ -38,6 +81,18 @@ class MeasurementSpec:
     largest_component: bool
     anterior_sides: Mapping[str, str]
     calibration: Calibration | None
+    outputs: tuple[str, ...] = (PROBABILITIES,)
+    box: BoxSpec | None = None
+
+    @property
+    def segments(self) -> bool:
+        """Whether the network outlines structures, rather than only locating them."""
+        return PROBABILITIES in self.outputs
+
+    @property
+    def finds_hinge_points(self) -> bool:
+        """Whether the network outlines the two chambers that meet between the hinge points."""
+        return self.segments and Structure.LV in self.structures and Structure.LA in self.structures
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, keys as in `bundle.json`."""
@@ -48,16 +103,18 @@ class MeasurementSpec:
             "largest_component": self.largest_component,
             "orientation": dict(self.anterior_sides),
             "calibration": self.calibration.to_dict() if self.calibration else None,
+            "outputs": list(self.outputs),
+            "box": self.box.to_dict() if self.box else None,
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "MeasurementSpec":
-        """The spec of `to_dict`; further keys are ignored.
+        """The spec of `to_dict`; further keys are ignored. One written before networks had boxes has no word of them.
 
         Raises:
             KeyError, TypeError, ValueError: a key is missing or has a value of the wrong kind.
         """
-        calibration = values["calibration"]
+        calibration, box = values["calibration"], values.get("box")
         return cls(
             structures=structures_from_names(values["classes"]),
             preprocessing=Preprocessing.from_dict(values["preprocessing"]),
@@ -65,6 +122,8 @@ class MeasurementSpec:
             largest_component=values["largest_component"],
             anterior_sides=dict(values["orientation"]),
             calibration=Calibration.from_dict(calibration) if calibration is not None else None,
+            outputs=tuple(values.get("outputs", (PROBABILITIES,))),
+            box=BoxSpec.from_dict(box) if box is not None else None,
         )
 
 
@@ -82,14 +141,17 @@ class ImageMeasurement:
 
     Attributes:
         frame: the measurement itself, native grid.
-        anterior_side: side of the image that was taken as anterior.
+        anterior_side: side of the image that was taken as anterior; None where the network finds no hinge points and
+            the view does not tell it.
         calibrated: None without hinge points, or where no calibration applies (none was fitted, it is in mm and the
             spacing is unknown, or the image is not oriented as the frames that it was fitted on).
+        box: where the network located `BoxSpec.structures`; None of a network that does not.
     """
 
     frame: FrameMeasurement
-    anterior_side: str
+    anterior_side: str | None
     calibrated: CalibratedPoints | None
+    box: Box | None = None
 
 
 def measure_image(
@@ -114,16 +176,23 @@ def measure_image(
         anterior_side: overrides the view's entry in `spec.anterior_sides`.
 
     Raises:
-        UserError: neither the view nor `anterior_side` tells the orientation; the network's output is not finite.
+        UserError: neither the view nor `anterior_side` tells the orientation, and hinge points are asked for; the
+            network's output is not finite.
     """
-    side = anterior_side or anterior_side_of(view, spec)
+    side = _side(view, spec, anterior_side)
+    outputs = network_outputs(image, predictor=predictor, spec=spec)
+    return measure_outputs(outputs, image, spacing_mm, view, phase, spec=spec, anterior_side=side)
+
+
+def network_outputs(image: npt.NDArray[np.float32], *, predictor: Predictor, spec: MeasurementSpec) -> Outputs:
+    """The first half of `measure_image`: what the network gives for one image, without the axis of the batch."""
     network_image = preprocess_image(image, spec.preprocessing)
-    probabilities = predictor(network_image[np.newaxis, :, :, np.newaxis])[0]
-    return measure_probabilities(probabilities, image, spacing_mm, view, phase, spec=spec, anterior_side=side)
+    outputs = predictor(network_image[np.newaxis, :, :, np.newaxis])
+    return {name: output[0] for name, output in outputs.items()}
 
 
-def measure_probabilities(
-    probabilities: npt.NDArray[np.float32],
+def measure_outputs(
+    outputs: Outputs,
     image: npt.NDArray[np.float32],
     spacing_mm: tuple[float, float] | None,
     view: View | None,
@@ -132,25 +201,63 @@ def measure_probabilities(
     spec: MeasurementSpec,
     anterior_side: str | None = None,
 ) -> ImageMeasurement:
-    """The second half of `measure_image`: from the network's output (h, w, classes) for `image`.
+    """The second half of `measure_image`: from what `network_outputs` gave for `image`.
 
     Args and Raises: as there.
     """
-    side = anterior_side or anterior_side_of(view, spec)
-    if not np.isfinite(probabilities).all():
+    side = _side(view, spec, anterior_side)
+    if not all(np.isfinite(output).all() for output in outputs.values()):
         raise UserError("the network's output is not finite; its weights are damaged, train or export again")
-    frame = measure_frame(
+    frame = (
+        segmented(outputs[PROBABILITIES], image, spacing_mm, spec=spec, anterior_side=side)
+        if spec.segments
+        else unsegmented(image, spacing_mm)
+    )
+    as_fitted = view is not None and side is not None and spec.anterior_sides.get(view) == side
+    calibrated = _calibrated(frame, spacing_mm, view, phase, spec.calibration) if as_fitted else None
+    box = _native_box(outputs[BOX], image.shape) if BOX in outputs else None
+    return ImageMeasurement(frame, side, calibrated, box)
+
+
+def segmented(
+    probabilities: npt.NDArray[np.float32],
+    image: npt.NDArray[np.float32],
+    spacing_mm: tuple[float, float] | None,
+    *,
+    spec: MeasurementSpec,
+    anterior_side: str | None,
+) -> FrameMeasurement:
+    """One frame's probabilities (h, w, classes) on the network's grid, measured on the image's own.
+
+    Args:
+        probabilities: of a network of `spec.structures`.
+        image: as for `measure_image`.
+        spacing_mm: as for `measure_image`.
+        spec: how they are measured.
+        anterior_side: `left` or `right`; None only where no hinge points are found, so that it does not matter.
+    """
+    return measure_frame(
         restore_probabilities(probabilities, (image.shape[0], image.shape[1])),
         structures=spec.structures,
         spacing_mm=spacing_mm,
-        anterior_side=side,
+        anterior_side=anterior_side or NO_SIDE,
         method=spec.contact_line,
         largest_component=spec.largest_component,
         image=image,
     )
-    as_fitted = view is not None and spec.anterior_sides.get(view) == side
-    calibrated = _calibrated(frame, spacing_mm, view, phase, spec.calibration) if as_fitted else None
-    return ImageMeasurement(frame, side, calibrated)
+
+
+def unsegmented(image: npt.NDArray[np.float32], spacing_mm: tuple[float, float] | None) -> FrameMeasurement:
+    """What a network that only locates says of the structures: nothing, and its status says so."""
+    return FrameMeasurement(
+        label_map=np.zeros(image.shape, np.uint8),
+        contact_line=None,
+        hinge_points=None,
+        annulus_diameter=None,
+        unit="px" if spacing_mm is None else "mm",
+        status="no_segmentation",
+        flags=(),
+    )
 
 
 def anterior_side_of(view: View | None, spec: MeasurementSpec) -> str:
@@ -167,6 +274,18 @@ def anterior_side_of(view: View | None, spec: MeasurementSpec) -> str:
     if view not in spec.anterior_sides:
         raise UserError(f"no orientation is known for view {view}; give --anterior-side left or right")
     return spec.anterior_sides[view]
+
+
+def _side(view: View | None, spec: MeasurementSpec, given: str | None) -> str | None:
+    """The anterior side, which must be known only where hinge points are named by it."""
+    if given is not None or spec.finds_hinge_points:
+        return given or anterior_side_of(view, spec)
+    return None if view is None else spec.anterior_sides.get(view)
+
+
+def _native_box(shares: npt.NDArray[np.float32], shape: tuple[int, ...]) -> Box:
+    top, bottom, left, right = (float(share) for share in shares)
+    return top * shape[0], bottom * shape[0], left * shape[1], right * shape[1]
 
 
 def _calibrated(

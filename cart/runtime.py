@@ -1,13 +1,15 @@
 """Runs a TFLite model through LiteRT."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
-from cart.bundle import INPUT_NAME, OUTPUT_NAME, SIGNATURE, BundleSpec
+from cart.bundle import INPUT_NAME, SIGNATURE, BundleSpec
+from cart.measure import BOX, PROBABILITIES
 from shell.errors import UserError
 
 
@@ -20,7 +22,7 @@ class TFLiteRunner:
 
     Attributes:
         input_shape: (h, w) of the one grid the model takes.
-        classes: channels of its output.
+        output_shapes: shape of each output by name, without the axis of the batch.
 
     Raises:
         UserError: not a TFLite model, or not one with this project's signature.
@@ -31,14 +33,18 @@ class TFLiteRunner:
             interpreter = Interpreter(model_path=str(path), num_threads=threads or os.cpu_count() or 1)
             self._run = interpreter.get_signature_runner(SIGNATURE)
             image_shape = self._run.get_input_details()[INPUT_NAME]["shape"]
-            output_shape = self._run.get_output_details()[OUTPUT_NAME]["shape"]
+            outputs = self._run.get_output_details()
+            if not {PROBABILITIES, BOX} & set(outputs):
+                raise KeyError(f"no output {PROBABILITIES} or {BOX}")
         except (ValueError, RuntimeError, KeyError) as error:
             raise UserError(f"{path}: not a TFLite model of this project ({error}); export the run again") from error
         self.input_shape = (int(image_shape[1]), int(image_shape[2]))
-        self.classes = int(output_shape[-1])
+        self.output_shapes: Mapping[str, tuple[int, ...]] = {
+            name: tuple(int(side) for side in details["shape"][1:]) for name, details in outputs.items()
+        }
 
-    def __call__(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Probabilities (n, h, w, classes) float32 of preprocessed images (n, h, w, 1) float32, one by one.
+    def __call__(self, images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        """The network's outputs by name, (n, …) float32, of preprocessed images (n, h, w, 1) float32, one by one.
 
         Raises:
             ValueError: images not of the model's grid.
@@ -47,9 +53,11 @@ class TFLiteRunner:
             raise ValueError(
                 f"`images` must be (n, {self.input_shape[0]}, {self.input_shape[1]}, 1). Received: {images.shape}"
             )
-        outputs = np.empty((len(images), *self.input_shape, self.classes), np.float32)
-        for image, output in zip(images, outputs, strict=True):
-            output[:] = self._run(**{INPUT_NAME: image[np.newaxis].astype(np.float32, copy=False)})[OUTPUT_NAME][0]
+        outputs = {name: np.empty((len(images), *shape), np.float32) for name, shape in self.output_shapes.items()}
+        for index, image in enumerate(images):
+            found = self._run(**{INPUT_NAME: image[np.newaxis].astype(np.float32, copy=False)})
+            for name, output in outputs.items():
+                output[index] = found[name][0]
         return outputs
 
 
@@ -65,11 +73,14 @@ def load_runner(spec: BundleSpec, threads: int | None = None) -> TFLiteRunner:
             "export the run again with --format tflite-float32"
         )
     runner = TFLiteRunner(spec.artefact, threads)
-    preprocessing, structures = spec.measurement.preprocessing, spec.measurement.structures
-    described = ((preprocessing.height, preprocessing.width), len(structures))
-    if (runner.input_shape, runner.classes) != described:
+    preprocessing, classes = spec.measurement.preprocessing, len(spec.measurement.structures)
+    grid = (preprocessing.height, preprocessing.width)
+    channels = runner.output_shapes.get(PROBABILITIES, (classes,))[-1]
+    names = set(spec.measurement.outputs)
+    if (runner.input_shape, channels, set(runner.output_shapes)) != (grid, classes, names):
         raise UserError(
-            f"{spec.artefact}: takes {runner.input_shape} and gives {runner.classes} classes, but its bundle says "
-            f"{described[0]} and {described[1]}; export the run again"
+            f"{spec.artefact}: takes {runner.input_shape} and gives {', '.join(sorted(runner.output_shapes))} with "
+            f"{channels} classes, but its bundle says {grid}, {', '.join(sorted(names))} and {classes}; "
+            "export the run again"
         )
     return runner

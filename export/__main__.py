@@ -10,6 +10,8 @@ from shell.command import add_debug_option, run_command
 DEFAULT_FORMATS = ("saved_model", "tflite-float32")
 DEFAULT_OUT = Path("bundles")
 
+NAMES = {"probabilities": "probability"}
+
 EPILOG = """example:
   python -m export --run runs/unet1 --format tflite-float32 --out bundles/unet1
   → bundles/unet1/tflite-float32/{model.tflite, bundle.json, parity.json}
@@ -38,14 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     start_backend()
     from export.bundle import measurement_spec, require_formats, write_bundle
-    from export.parity import network_outputs, parity_frames
+    from export.parity import outputs_of, parity_frames
 
     require_formats(arguments.format)
     from training.run_folder import load_run
 
     run = load_run(arguments.run)
     frames = parity_frames(run.data_spec, run.split)
-    reference = network_outputs(run.predict, frames, measurement_spec(run), "run the Keras model")
+    reference = outputs_of(run.predict, frames, measurement_spec(run), "run the Keras model")
     for name in dict.fromkeys(arguments.format):
         parity = write_bundle(run, name, out / name, frames=frames, reference=reference)
         print(f"{out / name}: {describe_parity(parity)}")
@@ -53,10 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def describe_parity(parity: dict[str, Any]) -> str:
-    difference, shift = parity["probability_difference"]["max"], parity["hinge_points"]["shift_px"]
+    differences = ", ".join(f"largest |Δ {NAMES.get(n, n)}| {d['max']:.2g}" for n, d in parity["outputs"].items())
+    shift = parity["hinge_points"]["shift_px"]
     moved = f"{shift['max']:.2g} px" if shift else "not measurable"
     return (
-        f"largest |Δ probability| {difference:.2g}, largest hinge point shift {moved}, "
+        f"{differences}, largest hinge point shift {moved}, "
         f"failures {len(parity['failures'])}, on {parity['frames']} {parity['source']}"
     )
 

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cart.bundle import BUNDLE_FILE, FORMAT_VERSION, PARITY_FILE, BundleSpec, digest_of, read_bundle
-from cart.measure import MeasurementSpec, Predictor
+from cart.measure import BOX, BoxSpec, MeasurementSpec, Outputs, Predictor
 from cart.runtime import load_runner
-from export.parity import FLOAT32_TOLERANCE, Outputs, ParityFrames, network_outputs, parity_report, require_parity
+from data_pipeline.sample import structures_from_names
+from export.parity import FLOAT32_TOLERANCE, ParityFrames, outputs_of, parity_report, require_parity
 from export.saved_model import SavedModelRunner, export_saved_model
 from export.tflite import export_tflite_float32
 from postprocessing.hinge_points import ANTERIOR_SIDE
@@ -41,13 +42,13 @@ LOADERS: dict[str, Callable[[BundleSpec], Predictor]] = {
 
 @dataclass(frozen=True)
 class LoadedBundle:
-    """A bundle ready to predict: `bundle(images)` maps (n, h, w, 1) float32 to (n, h, w, classes) float32."""
+    """A bundle ready to predict: `bundle(images)` maps (n, h, w, 1) float32 to the network's outputs by name."""
 
     spec: BundleSpec
     predictor: Predictor
 
-    def __call__(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Probabilities of preprocessed images."""
+    def __call__(self, images: npt.NDArray[np.float32]) -> Outputs:
+        """What the network gives for preprocessed images."""
         return self.predictor(images)
 
 
@@ -78,6 +79,9 @@ def require_formats(names: Sequence[str]) -> None:
 
 def measurement_spec(run: "Run") -> MeasurementSpec:
     """How a run's network is measured: by its recipe, with the project's orientation table and its calibration."""
+    from training.run_folder import named_outputs
+
+    outputs = tuple(named_outputs(run.model.output))
     return MeasurementSpec(
         structures=run.structures,
         preprocessing=run.preprocessing,
@@ -85,11 +89,15 @@ def measurement_spec(run: "Run") -> MeasurementSpec:
         largest_component=run.recipe.largest_component,
         anterior_sides=ANTERIOR_SIDE,
         calibration=run.calibration,
+        outputs=outputs,
+        box=BoxSpec(structures_from_names(run.recipe.box_structures), run.recipe.box_margin)
+        if BOX in outputs
+        else None,
     )
 
 
 def write_bundle(
-    run: "Run", format_name: str, folder: Path, *, frames: ParityFrames, reference: Outputs
+    run: "Run", format_name: str, folder: Path, *, frames: ParityFrames, reference: Sequence[Outputs]
 ) -> dict[str, Any]:
     """Exports a run's network into a bundle folder, which appears complete or not at all.
 
@@ -110,7 +118,7 @@ def write_bundle(
     with atomic_folder(folder, marker=BUNDLE_FILE) as temporary:
         artefact = EXPORTERS[format_name](run.model, temporary)
         _describe(temporary, run, spec, format_name, artefact)
-        exported = network_outputs(load_predictor(temporary), frames, spec, f"check {format_name}")
+        exported = outputs_of(load_predictor(temporary), frames, spec, f"check {format_name}")
         parity = parity_report(reference, exported, frames, spec)
         require_parity(parity, FLOAT32_TOLERANCE, f"{run.folder} as {format_name}")
         write_json(temporary / PARITY_FILE, parity)

@@ -3,18 +3,19 @@
 import keras
 import tensorflow as tf
 
-from cart.bundle import INPUT_NAME, OUTPUT_NAME
+from cart.bundle import INPUT_NAME
 from shell.errors import UserError
+from training.run_folder import named_outputs
 
 
 class NetworkGraph(tf.Module):
-    """`function(image)` → `{"probabilities": …}` in inference mode.
+    """`function(image)` → the network's outputs by name, e.g. `{"probabilities": …}`, in inference mode.
 
     It holds the weights itself. TensorFlow's savers and converters find them in a plain module; of a Keras model the
     TFLite converter would leave them to be read, uninitialised, at run time.
 
     Args:
-        model: (n, h, w, 1) → (n, h, w, classes), float32.
+        model: (n, h, w, 1) → probabilities (n, h, w, classes), or several outputs by name; float32.
         batch: fixed batch size, or None for any.
 
     Raises:
@@ -30,6 +31,6 @@ class NetworkGraph(tf.Module):
         height, width = model.input_shape[1:3]
         self.weights = [weight.value for weight in model.weights]
         self.function = tf.function(
-            lambda image: {OUTPUT_NAME: model(image, training=False)},
+            lambda image: named_outputs(model(image, training=False)),
             input_signature=[tf.TensorSpec((batch, height, width, 1), tf.float32, name=INPUT_NAME)],
         )

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cart.measure import MeasurementSpec, Predictor, measure_probabilities
-from data_pipeline.preprocess import preprocess_image
+from cart.measure import PROBABILITIES, MeasurementSpec, Outputs, Predictor, measure_outputs, network_outputs
 from data_pipeline.sample import Sample, Structure
 from data_pipeline.spec import open_dataset
 from data_pipeline.splits import Split
@@ -21,10 +20,8 @@ from shell.progress import progress
 FRAMES = 24
 """Frames compared, spread evenly over those there are."""
 FLOAT32_TOLERANCE = 1e-4
-"""Largest |Δ probability| between two float32 computations of one network; more means a broken artefact."""
-
-Outputs = Sequence[npt.NDArray[np.float32]]
-"""Network outputs (h, w, classes), one per frame."""
+"""Largest difference between two float32 computations of one network, of a probability or of a box's share of a side;
+more means a broken artefact."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +45,17 @@ def parity_frames(data_spec: str, split: Split) -> ParityFrames:
     return ParityFrames(tuple(dataset.load(cases[i]) for i in chosen), source)
 
 
-def network_outputs(predictor: Predictor, frames: ParityFrames, spec: MeasurementSpec, label: str) -> Outputs:
-    """The network's output for each frame, one frame at a time, as on the cart."""
+def outputs_of(predictor: Predictor, frames: ParityFrames, spec: MeasurementSpec, label: str) -> Sequence[Outputs]:
+    """The network's outputs for each frame, one frame at a time, as on the cart."""
     return [
-        predictor(preprocess_image(sample.image, spec.preprocessing)[np.newaxis, :, :, np.newaxis])[0]
+        network_outputs(sample.image, predictor=predictor, spec=spec)
         for sample in progress(frames.samples, label=label, unit="frames")
     ]
 
 
-def parity_report(reference: Outputs, exported: Outputs, frames: ParityFrames, spec: MeasurementSpec) -> dict[str, Any]:
+def parity_report(
+    reference: Sequence[Outputs], exported: Sequence[Outputs], frames: ParityFrames, spec: MeasurementSpec
+) -> dict[str, Any]:
     """What parity.json holds.
 
     Args:
@@ -66,12 +65,19 @@ def parity_report(reference: Outputs, exported: Outputs, frames: ParityFrames, s
         spec: how both are measured.
 
     Returns:
-        Plain JSON values: |Δ probability| over all pixels and classes; Dice between both label maps per structure on
-        the native grid (mean and least; a frame where both are empty does not count); shift of the hinge points
-        between both (mm where the spacing is known); `failures`: frames where one of the two found hinge points and
-        the other did not.
+        Plain JSON values: `outputs`: absolute difference of each output over all its values;
+        `probability_difference`: the same of the probabilities alone, None where the network gives none; Dice between
+        both label maps per structure on the native grid (mean and least; a frame where both are empty does not count);
+        shift of the hinge points between both (mm where the spacing is known); `failures`: frames where one of the two
+        found hinge points and the other did not.
+
+    Raises:
+        KeyError: the artefact lacks an output.
     """
-    differences = [np.abs(a.astype(np.float64) - b) for a, b in zip(reference, exported, strict=True)]
+    differences = {
+        name: _extent([np.abs(a[name].astype(np.float64) - b[name]) for a, b in zip(reference, exported, strict=True)])
+        for name in spec.outputs
+    }
     pairs = [
         (sample, _measured(sample, a, spec), _measured(sample, b, spec))
         for sample, a, b in zip(frames.samples, reference, exported, strict=True)
@@ -85,11 +91,9 @@ def parity_report(reference: Outputs, exported: Outputs, frames: ParityFrames, s
         "frames": len(frames.samples),
         "source": frames.source,
         "reference": "the Keras model in float32",
-        "probability_difference": {
-            "max": max(float(d.max()) for d in differences),
-            "mean": float(np.mean([d.mean() for d in differences])),
-        },
-        "dice": {s.name: _dice(pairs, s) for s in spec.structures if s is not Structure.BACKGROUND},
+        "outputs": differences,
+        "probability_difference": differences.get(PROBABILITIES),
+        "dice": {s.name: _dice(pairs, s) for s in spec.structures if s is not Structure.BACKGROUND and spec.segments},
         "hinge_points": {
             "frames": len(shifts),
             "shift_px": _extent([_lengths(shift, (1.0, 1.0)) for _, shift in shifts]),
@@ -103,20 +107,20 @@ def require_parity(report: dict[str, Any], tolerance: float, what: str) -> None:
     """Refuses an artefact that does not compute what the Keras model computes.
 
     Raises:
-        UserError: |Δ probability| beyond `tolerance`, or not a number.
+        UserError: an output's difference is beyond `tolerance`, or not a number.
     """
-    largest = report["probability_difference"]["max"]
-    if not largest <= tolerance:
-        raise UserError(
-            f"{what}: its probabilities differ from the Keras model's by up to {largest:.3g} "
-            f"(at most {tolerance:g} may be); nothing was written. Check that the run's weights are finite"
-        )
+    for name, difference in report["outputs"].items():
+        if not difference["max"] <= tolerance:
+            raise UserError(
+                f"{what}: its output {name} differs from the Keras model's by up to {difference['max']:.3g} "
+                f"(at most {tolerance:g} may be); nothing was written. Check that the run's weights are finite"
+            )
 
 
-def _measured(sample: Sample, output: npt.NDArray[np.float32], spec: MeasurementSpec) -> FrameMeasurement:
+def _measured(sample: Sample, outputs: Outputs, spec: MeasurementSpec) -> FrameMeasurement:
     known = sample.view is not None and sample.view in spec.anterior_sides
-    return measure_probabilities(
-        output,
+    return measure_outputs(
+        outputs,
         sample.image,
         sample.spacing_mm,
         sample.view,
@@ -144,7 +148,8 @@ def _lengths(shift: npt.NDArray[np.float64], pitch: tuple[float, float]) -> npt.
     return np.hypot(*(shift * pitch).T)
 
 
-def _extent(lengths: Sequence[npt.NDArray[np.float64]]) -> dict[str, float] | None:
-    if not lengths:
+def _extent(values: Sequence[npt.NDArray[np.float64]]) -> dict[str, float] | None:
+    """Largest and mean of the values of all frames, which have equally many; None without a frame."""
+    if not values:
         return None
-    return {"max": float(np.max(lengths)), "mean": float(np.mean(lengths))}
+    return {"max": float(np.max([v.max() for v in values])), "mean": float(np.mean([v.mean() for v in values]))}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cart.bundle import INPUT_NAME, OUTPUT_NAME, SIGNATURE
+from cart.bundle import INPUT_NAME, SIGNATURE
 from shell.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def export_saved_model(model: "keras.Model", folder: Path) -> str:
     """Writes `folder/saved_model`, for any batch size, and returns that name.
 
     Args:
-        model: (n, h, w, 1) → (n, h, w, classes), float32.
+        model: (n, h, w, 1) → probabilities (n, h, w, classes), or several outputs by name; float32.
         folder: exists.
 
     Raises:
@@ -60,13 +60,12 @@ class SavedModelRunner:
         except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
             raise UserError(f"{path}: not a SavedModel of this project ({error}); export the run again") from error
 
-    def __call__(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Probabilities (n, h, w, classes) float32 of preprocessed images (n, h, w, 1) float32.
+    def __call__(self, images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        """The network's outputs by name, (n, …) float32, of preprocessed images (n, h, w, 1) float32.
 
         One by one, so that a frame's result never depends on its neighbours.
         """
         import tensorflow as tf
 
-        return np.concatenate(
-            [self._signature(**{INPUT_NAME: tf.constant(image[np.newaxis])})[OUTPUT_NAME].numpy() for image in images]
-        )
+        found = [self._signature(**{INPUT_NAME: tf.constant(image[np.newaxis])}) for image in images]
+        return {name: np.concatenate([outputs[name].numpy() for outputs in found]) for name in found[0]}

@@ -16,7 +16,7 @@ def export_tflite_float32(model: "keras.Model", folder: Path) -> str:
     """Writes `folder/model.tflite`: batch 1, static shapes, float32 weights and arithmetic. Returns that name.
 
     Args:
-        model: (n, h, w, 1) → (n, h, w, classes), float32.
+        model: (n, h, w, 1) → probabilities (n, h, w, classes), or several outputs by name; float32.
         folder: exists.
 
     Raises:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cart.bundle import BUNDLE_FILE, FORMAT_VERSION, digest_of, read_bundle
+from cart.runtime import load_runner
 from shell.errors import UserError
 from tests.export.drawn_heart import CALIBRATION, heart_spec
 
@@ -42,6 +43,25 @@ def test_layout_of_the_file_does_not_matter(bundle: Path) -> None:
     path = bundle / BUNDLE_FILE
     path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True))
     assert read_bundle(bundle).model == "unet1"
+
+
+def test_a_bundle_written_before_networks_had_several_outputs(bundle: Path) -> None:
+    def forget(values: dict[str, Any]) -> None:
+        del values["outputs"], values["box"]
+
+    rewrite(bundle, forget, with_digest=True)
+    spec = read_bundle(bundle)
+    assert (spec.measurement.outputs, spec.measurement.box) == (("probabilities",), None)
+    assert load_runner(spec).output_shapes == {"probabilities": (64, 64, 4)}
+
+
+def test_a_model_that_does_not_give_what_its_bundle_says(bundle: Path) -> None:
+    def promise_a_box(values: dict[str, Any]) -> None:
+        values["outputs"] = ["box", "probabilities"]
+
+    rewrite(bundle, promise_a_box, with_digest=True)
+    with pytest.raises(UserError, match=r"gives probabilities with 4 classes, but its bundle says .*box, prob"):
+        load_runner(read_bundle(bundle))
 
 
 def flip_a_bit(folder: Path) -> None:

@@ -1,12 +1,13 @@
 """From an image to hinge points, with a network of NumPy: nothing of Keras, nothing of TensorFlow."""
 
 import dataclasses
+import json
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cart.measure import MeasurementSpec, measure_image
+from cart.measure import BoxSpec, MeasurementSpec, measure_image
 from data_pipeline.sample import Phase, Structure, View
 from postprocessing.calibration import Calibration
 from shell.errors import UserError
@@ -28,10 +29,10 @@ from tests.export.drawn_heart import (
 CORNERS = 8  # 4 of the myocardium, 2 of the LV, 2 of the LA
 
 
-def by_grey_level(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def by_grey_level(images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
     levels = np.array([GREY[Structure[name]] / 255 for name in CLASSES], np.float32)
     nearest = np.abs(images - levels).argmin(-1)
-    return np.eye(len(CLASSES), dtype=np.float32)[nearest]
+    return {"probabilities": np.eye(len(CLASSES), dtype=np.float32)[nearest]}
 
 
 def test_hinge_points_where_the_hand_puts_them() -> None:
@@ -123,20 +124,82 @@ def test_unknown_orientation_is_refused(view: View | None, message: str) -> None
 
 
 def test_a_broken_network_is_refused() -> None:
-    def broken(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return np.full((len(images), GRID, GRID, len(CLASSES)), np.nan, np.float32)
+    def broken(images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        return {"probabilities": np.full((len(images), GRID, GRID, len(CLASSES)), np.nan, np.float32)}
 
     with pytest.raises(UserError, match="not finite"):
         measure_image(heart_image(), SPACING_MM, View.A4C, None, predictor=broken, spec=heart_spec())
 
 
-@pytest.mark.parametrize("calibrated", [True, False])
-def test_the_spec_survives_its_dictionary(calibrated: bool) -> None:
-    spec = heart_spec() if calibrated else heart_spec(None)
-    assert MeasurementSpec.from_dict(spec.to_dict()) == spec
+LOCALISER = dataclasses.replace(
+    heart_spec(None), outputs=("box",), box=BoxSpec((Structure.LV, Structure.MYO), margin=0.05)
+)
+NO_LA = dataclasses.replace(heart_spec(None), structures=(Structure.BACKGROUND, Structure.LV, Structure.MYO))
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(MeasurementSpec)])
+@pytest.mark.parametrize("spec", [heart_spec(), heart_spec(None), LOCALISER])
+def test_the_spec_survives_its_dictionary(spec: MeasurementSpec) -> None:
+    assert MeasurementSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+def locate(images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+    return {"box": np.tile(np.array([0.25, 1.0, -0.125, 0.5], np.float32), (len(images), 1))}
+
+
+def test_a_box_is_told_in_native_pixels_and_nothing_is_outlined() -> None:
+    measured = measure_image(heart_image(), SPACING_MM, None, None, predictor=locate, spec=LOCALISER)
+    assert measured.box == (32, 128, -24, 96)  # of 128 rows and 192 columns
+    assert measured.frame.status == "no_segmentation"
+    assert not measured.frame.label_map.any()
+    assert measured.frame.label_map.shape == (128, 192)
+    assert (measured.anterior_side, measured.calibrated) == (None, None)
+
+
+def test_box_and_structures_together() -> None:
+    both = dataclasses.replace(LOCALISER, outputs=("box", "probabilities"))
+    measured = measure_image(
+        heart_image(),
+        SPACING_MM,
+        View.A4C,
+        None,
+        predictor=lambda images: {**locate(images), **by_grey_level(images)},
+        spec=both,
+    )
+    assert measured.box == (32, 128, -24, 96)
+    assert measured.frame.status == "ok"
+
+
+def test_without_the_atrium_no_view_is_needed() -> None:
+    def without_la(images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        return {"probabilities": by_grey_level(images)["probabilities"][..., :3]}
+
+    measured = measure_image(heart_image(), SPACING_MM, None, None, predictor=without_la, spec=NO_LA)
+    assert measured.anterior_side is None
+    assert measured.frame.hinge_points is None
+    assert (measured.frame.label_map == Structure.LV).any()
+
+
+@pytest.mark.parametrize("bad", ["box", "probabilities"])
+def test_any_output_that_is_not_finite_is_refused(bad: str) -> None:
+    def broken(images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        outputs = {**locate(images), **by_grey_level(images)}
+        outputs[bad] = outputs[bad] * np.float32(np.nan)
+        return outputs
+
+    spec = dataclasses.replace(LOCALISER, outputs=("box", "probabilities"))
+    with pytest.raises(UserError, match="not finite"):
+        measure_image(heart_image(), SPACING_MM, View.A4C, None, predictor=broken, spec=spec)
+
+
+def test_a_spec_written_before_networks_had_boxes_is_read() -> None:
+    values = heart_spec().to_dict()
+    del values["outputs"], values["box"]
+    assert MeasurementSpec.from_dict(values) == heart_spec()
+
+
+@pytest.mark.parametrize(
+    "name", [field.name for field in dataclasses.fields(MeasurementSpec) if field.default is dataclasses.MISSING]
+)
 def test_every_field_of_the_spec_is_needed(name: str) -> None:
     values = heart_spec().to_dict()
     del values[{"structures": "classes", "anterior_sides": "orientation"}.get(name, name)]

@@ -19,7 +19,9 @@ def network_images() -> np.ndarray:
 
 
 def test_classes_by_grey_level(tflite_bundle: Path) -> None:
-    probabilities = TFLiteRunner(tflite_bundle / "model.tflite")(network_images())
+    outputs = TFLiteRunner(tflite_bundle / "model.tflite")(network_images())
+    assert list(outputs) == ["probabilities"]
+    probabilities = outputs["probabilities"]
     assert probabilities.shape == (3, GRID, GRID, len(CLASSES))
     assert probabilities.dtype == np.float32
     assert np.array_equal(probabilities[0].argmax(-1), heart_labels())
@@ -30,10 +32,10 @@ def test_classes_by_grey_level(tflite_bundle: Path) -> None:
 def test_same_digits_in_any_batch_with_any_threads(tflite_bundle: Path) -> None:
     images = network_images()
     path = tflite_bundle / "model.tflite"
-    together = TFLiteRunner(path, threads=1)(images)
+    together = TFLiteRunner(path, threads=1)(images)["probabilities"]
     runner = TFLiteRunner(path, threads=2)
-    assert np.array_equal(together, np.concatenate([runner(images[i : i + 1]) for i in range(3)]))
-    assert runner(images[:0]).shape == (0, GRID, GRID, len(CLASSES))
+    assert np.array_equal(together, np.concatenate([runner(images[i : i + 1])["probabilities"] for i in range(3)]))
+    assert runner(images[:0])["probabilities"].shape == (0, GRID, GRID, len(CLASSES))
 
 
 def test_wrong_grid_is_refused(tflite_bundle: Path) -> None:

@@ -19,7 +19,7 @@ from data_pipeline.readers.nifti import write_nifti
 from data_pipeline.sample import Phase, Sample, Structure, View
 from data_pipeline.splits import Split
 from export.bundle import measurement_spec, write_bundle
-from export.parity import ParityFrames, network_outputs
+from export.parity import ParityFrames, outputs_of
 from postprocessing.calibration import Calibration
 from recipes.base import Recipe
 from training.run_folder import Run, preprocessing_of
@@ -101,7 +101,7 @@ def write_heart_bundle(folder: Path, format_name: str) -> Path:
         format_name,
         folder,
         frames=frames,
-        reference=network_outputs(run.predict, frames, measurement_spec(run), "reference"),
+        reference=outputs_of(run.predict, frames, measurement_spec(run), "reference"),
     )
     return folder
 

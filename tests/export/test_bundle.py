@@ -9,7 +9,7 @@ import pytest
 from cart.measure import measure_image
 from export import bundle
 from export.bundle import EXPORTERS, LOADERS, load_predictor, measurement_spec, require_formats, write_bundle
-from export.parity import network_outputs
+from export.parity import outputs_of
 from postprocessing.hinge_points import ANTERIOR_SIDE
 from shell.errors import UsageError, UserError
 from tests.export.drawn_heart import CALIBRATION, heart_frames, heart_run, heart_sample, write_heart_bundle
@@ -59,7 +59,7 @@ def test_measures_as_the_run_does(any_bundle: Path, tmp_path: Path) -> None:
 
 def test_a_run_without_calibration(tmp_path: Path) -> None:
     run, frames = heart_run(tmp_path / "run", calibration=None), heart_frames()
-    reference = network_outputs(run.predict, frames, measurement_spec(run), "reference")
+    reference = outputs_of(run.predict, frames, measurement_spec(run), "reference")
     write_bundle(run, "tflite-float32", tmp_path / "b", frames=frames, reference=reference)
     assert json.loads((tmp_path / "b" / "bundle.json").read_text())["calibration"] is None
     assert load_predictor(tmp_path / "b").spec.measurement.calibration is None
@@ -82,8 +82,11 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
 
 def test_nothing_is_written_for_an_artefact_that_disagrees(tmp_path: Path) -> None:
     run, frames = heart_run(tmp_path / "run"), heart_frames()
-    reference = [output[::-1] for output in network_outputs(run.predict, frames, measurement_spec(run), "reference")]
-    with pytest.raises(UserError, match="differ from the Keras model's"):
+    reference = [
+        {name: output[::-1] for name, output in outputs.items()}
+        for outputs in outputs_of(run.predict, frames, measurement_spec(run), "reference")
+    ]
+    with pytest.raises(UserError, match="output probabilities differs from the Keras model's"):
         write_bundle(run, "tflite-float32", tmp_path / "b", frames=frames, reference=reference)
     assert list(tmp_path.iterdir()) == []
 
@@ -91,7 +94,7 @@ def test_nothing_is_written_for_an_artefact_that_disagrees(tmp_path: Path) -> No
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     run, frames = heart_run(tmp_path / "run"), heart_frames()
     run.model.set_weights([np.full_like(weight, np.nan) for weight in run.model.get_weights()])
-    reference = network_outputs(run.predict, frames, measurement_spec(run), "reference")
+    reference = outputs_of(run.predict, frames, measurement_spec(run), "reference")
     with pytest.raises(UserError, match="not finite"):
         write_bundle(run, "tflite-float32", tmp_path / "b", frames=frames, reference=reference)
     assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ from cart.runtime import TFLiteRunner
 from export.saved_model import SavedModelRunner, export_saved_model
 from export.tflite import export_tflite_float32
 from shell.errors import UserError
+from training.run_folder import predict
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +33,9 @@ def images() -> np.ndarray:
 def test_saved_model_computes_the_same(network: keras.Model, images: np.ndarray, tmp_path: Path) -> None:
     assert export_saved_model(network, tmp_path) == "saved_model"
     runner = SavedModelRunner(tmp_path / "saved_model")
-    assert runner(images) == pytest.approx(network.predict_on_batch(images), abs=1e-5)
-    assert np.array_equal(runner(images)[1:2], runner(images[1:2]))
+    together = runner(images)["probabilities"]
+    assert together == pytest.approx(network.predict_on_batch(images), abs=1e-5)
+    assert np.array_equal(together[1:2], runner(images[1:2])["probabilities"])
 
 
 def test_saved_model_has_one_named_signature_for_any_batch(network: keras.Model, tmp_path: Path) -> None:
@@ -52,8 +54,39 @@ def test_saved_model_has_one_named_signature_for_any_batch(network: keras.Model,
 def test_tflite_computes_the_same(network: keras.Model, images: np.ndarray, tmp_path: Path) -> None:
     assert export_tflite_float32(network, tmp_path) == "model.tflite"
     runner = TFLiteRunner(tmp_path / "model.tflite", threads=1)
-    assert (runner.input_shape, runner.classes) == ((64, 96), 3)
-    assert runner(images) == pytest.approx(network.predict_on_batch(images), abs=1e-5)
+    assert (runner.input_shape, runner.output_shapes) == ((64, 96), {"probabilities": (64, 96, 3)})
+    assert runner(images)["probabilities"] == pytest.approx(network.predict_on_batch(images), abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def two_outputs() -> keras.Model:
+    """(n, 8, 16, 1) → a box that depends on the image, and classes of each pixel."""
+    keras.utils.set_random_seed(5)
+    image = keras.Input((8, 16, 1), name="image")
+    features = keras.layers.Conv2D(3, 3, padding="same")(image)
+    box = keras.layers.Dense(4)(keras.layers.Flatten()(features))
+    return keras.Model(image, {"box": box, "probabilities": keras.layers.Softmax()(features)}, name="two_outputs")
+
+
+@pytest.mark.parametrize("export", [export_saved_model, export_tflite_float32])
+def test_several_outputs_keep_their_names(two_outputs: keras.Model, tmp_path: Path, export) -> None:
+    path = tmp_path / export(two_outputs, tmp_path)
+    runner = SavedModelRunner(path) if path.is_dir() else TFLiteRunner(path, threads=1)
+    images = np.random.default_rng(6).random((2, 8, 16, 1), dtype=np.float32)
+    expected = predict(two_outputs, images)
+    outputs = runner(images)
+    assert sorted(outputs) == ["box", "probabilities"]
+    for name, output in outputs.items():
+        assert output.dtype == np.float32
+        assert output == pytest.approx(expected[name], abs=1e-6), name
+    assert expected["box"].shape == (2, 4)
+
+
+def test_tflite_of_something_else_is_refused(tmp_path: Path) -> None:
+    image = keras.Input((8, 8, 1), name="image")
+    export_tflite_float32(keras.Model(image, {"edges": keras.layers.Conv2D(1, 3)(image)}, name="edges"), tmp_path)
+    with pytest.raises(UserError, match="no output probabilities or box"):
+        TFLiteRunner(tmp_path / "model.tflite")
 
 
 def test_tflite_refuses_what_is_not_built_in(tmp_path: Path) -> None:

@@ -62,7 +62,9 @@ def test_exports_every_default_format(run_folder: Path, tmp_path: Path, capsys: 
         assert parity["probability_difference"]["max"] < 1e-5  # float32 on both sides, not bfloat16
         loaded = load_predictor(folder)
         assert loaded.spec.measurement.calibration == CALIBRATION
-        assert loaded(images) == pytest.approx(loaded_run.predict(images), abs=1e-5)
+        outputs, expected = loaded(images), loaded_run.predict(images)
+        assert list(outputs) == list(expected) == ["probabilities"]
+        assert outputs["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
 
 
 def test_default_place_is_named_after_the_run(

@@ -1,5 +1,6 @@
 """The parity report, with outputs whose differences are known."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from shell.errors import UserError
 from tests.export.drawn_heart import CLASSES, SPACING_MM, heart_labels, heart_sample, heart_spec, write_heart_nifti
 
 
-def output(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """(64, 64, 4) probabilities: 0.97 for the drawn class, 0.01 for each other."""
+def output(labels: npt.NDArray[np.uint8], shift: int = 0) -> dict[str, npt.NDArray[np.float32]]:
+    """(64, 64, 4) probabilities: 0.97 for the drawn class, 0.01 for each other; shifted by so many columns."""
     one_hot = labels[..., np.newaxis] == np.array([Structure[name] for name in CLASSES])
-    return np.where(one_hot, 0.97, 0.01).astype(np.float32)
+    return {"probabilities": np.roll(np.where(one_hot, 0.97, 0.01).astype(np.float32), shift, axis=1)}
 
 
 FRAMES = ParityFrames((heart_sample(), heart_sample(view=None)), "drawn hearts")
@@ -26,6 +27,7 @@ OUTPUTS = [output(heart_labels()), output(heart_labels())]
 
 def test_equal_outputs() -> None:
     report = parity_report(OUTPUTS, OUTPUTS, FRAMES, heart_spec())
+    assert report["outputs"] == {"probabilities": {"max": 0.0, "mean": 0.0}}
     assert report["probability_difference"] == {"max": 0.0, "mean": 0.0}
     assert report["dice"]["LV"] == {"frames": 2, "mean": 1.0, "least": 1.0}
     assert list(report["dice"]) == ["LV", "MYO", "LA"]
@@ -38,7 +40,7 @@ def test_equal_outputs() -> None:
 
 
 def test_a_shift_by_two_columns_is_measured_in_px_and_mm() -> None:
-    shifted = [OUTPUTS[0], np.roll(OUTPUTS[1], 2, axis=1)]
+    shifted = [OUTPUTS[0], output(heart_labels(), shift=2)]
     report = parity_report(OUTPUTS, shifted, FRAMES, heart_spec())
     # Two network columns are six native ones of 0.3 mm; the other frame of the two did not move.
     assert report["hinge_points"]["shift_px"] == pytest.approx({"max": 6.0, "mean": 3.0}, abs=1e-4)
@@ -47,6 +49,28 @@ def test_a_shift_by_two_columns_is_measured_in_px_and_mm() -> None:
     # LA: 16 columns, 14 in common; its corners are rounded alike.
     assert report["dice"]["LA"]["least"] == pytest.approx(14 / 16, abs=2e-3)
     assert report["dice"]["LA"]["mean"] == pytest.approx((1 + 14 / 16) / 2, abs=1e-3)
+
+
+def test_every_output_is_compared_and_a_broken_frame_is_not_lost_among_sound_ones() -> None:
+    spec = dataclasses.replace(heart_spec(), outputs=("probabilities", "box"))
+    box = np.array([0.1, 0.9, 0.2, 0.8], np.float32)
+    sound = [{**found, "box": box} for found in OUTPUTS]
+    moved = [sound[0], {**OUTPUTS[1], "box": box + np.array([0, 0, 0, 0.04], np.float32)}]
+    report = parity_report(sound, moved, FRAMES, spec)
+    assert report["outputs"]["box"] == pytest.approx({"max": 0.04, "mean": 0.04 / 8})
+    assert report["outputs"]["probabilities"] == {"max": 0.0, "mean": 0.0}
+    with pytest.raises(KeyError, match="box"):
+        parity_report(sound, OUTPUTS, FRAMES, spec)
+    assert np.isnan(parity._extent([np.zeros(2), np.array([0.0, np.nan])])["max"])
+
+
+def test_a_network_that_only_locates() -> None:
+    spec = dataclasses.replace(heart_spec(), outputs=("box",))
+    boxes = [{"box": np.array([0.1, 0.9, 0.2, 0.8], np.float32)}] * 2
+    report = parity_report(boxes, boxes, FRAMES, spec)
+    assert (report["probability_difference"], report["dice"], report["failures"]) == (None, {}, [])
+    assert report["outputs"] == {"box": {"max": 0.0, "mean": 0.0}}
+    assert report["hinge_points"] == {"frames": 0, "shift_px": None, "shift_mm": None}
 
 
 def test_only_one_of_the_two_finding_hinge_points_is_a_failure() -> None:
@@ -67,13 +91,13 @@ def test_no_hinge_points_at_all() -> None:
 @pytest.mark.parametrize("difference", [2e-3, float("nan")])
 def test_an_artefact_that_computes_something_else_is_refused(difference: float) -> None:
     with pytest.raises(UserError, match=r"unet1 as tflite.*nothing was written"):
-        require_parity({"probability_difference": {"max": difference}}, 1e-3, "unet1 as tflite")
+        require_parity({"outputs": {"probabilities": {"max": difference}}}, 1e-3, "unet1 as tflite")
 
 
 def test_the_tolerance_itself_is_still_within_it() -> None:
-    report = {"probability_difference": {"max": 1e-3}}
+    report = {"outputs": {"probabilities": {"max": 0.0}, "box": {"max": 1e-3}}}
     require_parity(report, 1e-3, "unet1 as tflite")
-    with pytest.raises(UserError, match="differ"):
+    with pytest.raises(UserError, match="its output box differs"):
         require_parity(report, np.nextafter(1e-3, 0), "unet1 as tflite")
 
 
