@@ -36,8 +36,9 @@ class FrameMeasurement:
         hinge_points: None where there is no contact line.
         annulus_diameter: in `unit`; None where there is no contact line.
         unit: `mm`, or `px` where the pixel pitch is unknown.
-        status: `ok`, `no_contact_line`, or `no_segmentation`: the network locates without outlining anything, and the
-            label map is background because there is none.
+        status: `ok`; `no_contact_line`; `no_la_class` where LV or LA is not among the network's classes, so that hinge
+            points are not its to find; `no_segmentation` where the network locates without outlining anything, and
+            the label map is background because there is none.
         flags: keys of `FLAGS`, in its order.
     """
 
@@ -46,7 +47,7 @@ class FrameMeasurement:
     hinge_points: HingePoints | None
     annulus_diameter: float | None
     unit: Literal["mm", "px"]
-    status: Literal["ok", "no_contact_line", "no_segmentation"]
+    status: Literal["ok", "no_contact_line", "no_la_class", "no_segmentation"]
     flags: tuple[str, ...]
 
 
@@ -73,7 +74,8 @@ def measure_frame(
             image's own edge cuts.
 
     Returns:
-        The measurement. A frame without a contact line is no error: its status is `no_contact_line`.
+        The measurement. A frame without a contact line is no error: its status is `no_contact_line`, or `no_la_class`
+        where `structures` lack LV or LA.
 
     Raises:
         ValueError: wrong shapes, probabilities that are not finite, a bad spacing, an unknown side or method.
@@ -104,7 +106,9 @@ def measure_frame(
             )
         except ContactLineNotFound:
             line = None
-    return _measurement(label_map, lv_mask, la_mask, line, flags, spacing_mm, anterior_side, image)
+    return _measurement(
+        label_map, {"lv": lv_mask, "la": la_mask}, structures, line, flags, spacing_mm, anterior_side, image
+    )
 
 
 def measure_labels(
@@ -131,7 +135,8 @@ def measure_labels(
     Source: hinge_points paper §3.3. Deviation: none.
     """
     line = _pixel_line(label_map)
-    return _measurement(label_map, label_map == LV, label_map == LA, line, set(), spacing_mm, anterior_side, image)
+    chambers = {"lv": label_map == LV, "la": label_map == LA}
+    return _measurement(label_map, chambers, (LV, LA), line, set(), spacing_mm, anterior_side, image)
 
 
 def _pixel_line(label_map: npt.NDArray[np.uint8]) -> ContactLine | None:
@@ -143,8 +148,8 @@ def _pixel_line(label_map: npt.NDArray[np.uint8]) -> ContactLine | None:
 
 def _measurement(
     label_map: npt.NDArray[np.uint8],
-    lv_mask: npt.NDArray[np.bool_],
-    la_mask: npt.NDArray[np.bool_],
+    chambers: Mapping[str, npt.NDArray[np.bool_]],
+    structures: Sequence[int],
     line: ContactLine | None,
     flags: set[str],
     spacing_mm: tuple[float, float] | None,
@@ -157,12 +162,15 @@ def _measurement(
     if image is not None and image.shape != label_map.shape:
         raise ValueError(f"`image` must be {label_map.shape}, as the label map. Received shape: {image.shape}")
     edge = None if image is None else sector_edge(image)
-    for name, mask in (("lv", lv_mask), ("la", la_mask)):
+    for (name, mask), code in zip(chambers.items(), (LV, LA), strict=True):
+        if code not in structures:
+            continue  # what a network has no class for is not missing
         if not mask.any():
             flags.add(f"{name}_missing")
         elif is_cut(mask, edge):
             flags.add(f"{name}_cut_by_sector")
     points = diameter = None
+    missing = "no_contact_line" if LV in structures and LA in structures else "no_la_class"
     if line is not None:
         if line.segments > 1:
             flags.add("several_contact_segments")
@@ -176,6 +184,6 @@ def _measurement(
         hinge_points=points,
         annulus_diameter=diameter,
         unit="px" if spacing_mm is None else "mm",
-        status="no_contact_line" if line is None else "ok",
+        status=missing if line is None else "ok",
         flags=tuple(flag for flag in FLAGS if flag in flags),
     )
