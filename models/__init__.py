@@ -6,17 +6,45 @@ from typing import Any
 
 import keras
 
+from models.ag_unet import ag_unet
+from models.alexnet_box import alexnet_box
+from models.improved_resunet import improved_resunet
+from models.lu_net import lu_net
+from models.resunet import resunet
+from models.u_l1 import u_l1
+from models.u_l2 import u_l2
+from models.unet import unet
 from models.unet1 import unet1
+from models.unet_ds import unet_ds
 from models.unet_vgg16 import unet_vgg16
+from models.vds_unet import vds_unet
+from models.vgg19_box import vgg19_box
 
 MODELS: dict[str, Callable[..., keras.Model]] = {
-    "unet1": unet1,
+    "unet": unet,
     "unet_vgg16": unet_vgg16,
+    "unet_ds": unet_ds,
+    "vds_unet": vds_unet,
+    "resunet": resunet,
+    "improved_resunet": improved_resunet,
+    "unet1": unet1,
+    "ag_unet": ag_unet,
+    "lu_net": lu_net,
+    "alexnet_box": alexnet_box,
+    "vgg19_box": vgg19_box,
+    "u_l1": u_l1,
+    "u_l2": u_l2,
 }
 """Registry name → builder. File, builder, key and `--model` value are one name."""
 
 STATED_PARAMETERS: dict[str, float] = {
     "unet1": 2e6,  # lu_net paper §IV-D
+    "ag_unet": 2e6,  # lu_net paper §IV-D
+    "lu_net": 13e6,  # lu_net paper §IV-D
+    "alexnet_box": 71e6,  # lu_net paper §IV-C
+    "vgg19_box": 70e6,  # lu_net paper §IV-C
+    "u_l1": 9e6,  # lu_net paper §IV-C
+    "u_l2": 11e6,  # lu_net paper §IV-C
 }
 """Registry name → parameter count that its paper states."""
 

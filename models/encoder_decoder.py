@@ -10,9 +10,9 @@ Skip = Callable[[KerasTensor, KerasTensor], KerasTensor]
 """What happens to an encoder tensor on its way to the decoder: (encoder tensor, decoder tensor) → tensor."""
 
 
-def pass_through(features: KerasTensor, _decoder: KerasTensor) -> KerasTensor:
+def pass_through(_name: str) -> Skip:
     """The plain U-Net's skip connection: the encoder tensor as it is."""
-    return features
+    return lambda features, _decoder: features
 
 
 def encode(
@@ -42,7 +42,7 @@ def decode(
     blocks: Sequence[Block],
     *,
     upsample: Callable[[str], Block] = upsample_nearest,
-    skip: Skip = pass_through,
+    skip: Callable[[str], Skip] = pass_through,
 ) -> list[KerasTensor]:
     """The way up: upsample, join the skip connection of that level, block.
 
@@ -51,7 +51,7 @@ def decode(
         blocks: one per step up, coarsest first; as many as `features` has levels above the bottom, or more: the
             steps beyond the finest features have no skip connection.
         upsample: makes the part that doubles the grid from its name (`up_1`, …).
-        skip: what happens to the encoder tensor before it is concatenated.
+        skip: makes, from its name (`skip_1`, …), what happens to the encoder tensor before it is concatenated.
 
     Returns:
         The tensor after each block, coarsest first (deep supervision takes them all); the last is the finest.
@@ -62,7 +62,28 @@ def decode(
     for step, block in enumerate(blocks, start=1):
         x = upsample(f"up_{step}")(x)
         if step <= len(skips):
-            x = layers.Concatenate(name=f"join_{step}")([x, skip(skips[step - 1], x)])
+            x = layers.Concatenate(name=f"join_{step}")([x, skip(f"skip_{step}")(skips[step - 1], x)])
         x = block(x)
         outputs.append(x)
     return outputs
+
+
+def every_height(outputs: Sequence[KerasTensor], classes: int) -> KerasTensor:
+    """Deep supervision: each decoder height mapped to the classes, all of them side by side on the finest grid.
+
+    The 1×1 convolution of `blocks.class_probabilities` then fuses them. They are gathered on the way up, two at a time,
+    each upsampled by 2: what upsampling each at once to the finest grid would give, with less to move.
+
+    Args:
+        outputs: of `decode`, coarsest first, each of twice the grid of the one before.
+        classes: channels of each height, by a 1×1 convolution (`side_1`, …).
+
+    Returns:
+        (N, h, w, heights·classes) on the grid of the last.
+    """
+    gathered = layers.Conv2D(classes, 1, name="side_1")(outputs[0])
+    for height, features in enumerate(outputs[1:], start=2):
+        gathered = upsample_nearest(f"sides_up_{height}")(gathered)
+        side = layers.Conv2D(classes, 1, name=f"side_{height}")(features)
+        gathered = layers.Concatenate(name=f"sides_{height}")([gathered, side])
+    return gathered

@@ -2,12 +2,13 @@
 
 import keras
 
-from models.blocks import check_classes, check_input_shape, class_probabilities, conv_block, image_input, scaled
+from models.blocks import Block, check_classes, check_input_shape, class_probabilities, conv_block, image_input, scaled
 from models.encoder_decoder import decode, encode
 
 VGG16_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """(filters, convolutions) of each block of VGG16."""
 DECODER_FILTERS = (256, 128, 64, 32, 16)
+DIVISOR = 2 ** len(VGG16_BLOCKS)
 
 
 def unet_vgg16(
@@ -21,7 +22,7 @@ def unet_vgg16(
         width: relative number of filters; 1 is VGG16's.
 
     Returns:
-        Model (N, h, w, channels) → (N, h, w, classes) probabilities. Parameters: 23.7M (the paper states none).
+        Model (N, h, w, channels) → (N, h, w, classes) probabilities. Parameters: 23.8M (the paper states none).
 
     Raises:
         ValueError: a size that 32 does not divide, fewer than two classes, a width that is not positive.
@@ -32,16 +33,20 @@ def unet_vgg16(
     the encoder, as VGG16, has no batch normalisation; He initialisation, without which thirteen plain convolutions
     do not learn at the paper's learning rate.
     """
-    check_input_shape(input_shape, 2 ** len(VGG16_BLOCKS), "unet_vgg16")
+    check_input_shape(input_shape, DIVISOR, "unet_vgg16")
     check_classes(classes)
     inputs = image_input(input_shape)
-    encoder = [
-        conv_block(scaled(filters, width), name=f"block{i}", convolutions=n, batch_norm=False)
-        for i, (filters, n) in enumerate(VGG16_BLOCKS, 1)
-    ]
-    bottom = conv_block(scaled(VGG16_BLOCKS[-1][0], width), name="bottom")
-    features = encode(inputs, [*encoder, bottom])
+    features = encode(inputs, vgg16_levels(width))
     outputs = decode(
         features, [conv_block(scaled(f, width), name=f"decoder_{i}") for i, f in enumerate(DECODER_FILTERS, 1)]
     )
     return keras.Model(inputs, class_probabilities(outputs[-1], classes), name="unet_vgg16")
+
+
+def vgg16_levels(width: float) -> list[Block]:
+    """The five blocks of VGG16 and the bottom after its last pooling, finest first."""
+    encoder = [
+        conv_block(scaled(filters, width), name=f"block{i}", convolutions=n, batch_norm=False)
+        for i, (filters, n) in enumerate(VGG16_BLOCKS, 1)
+    ]
+    return [*encoder, conv_block(scaled(VGG16_BLOCKS[-1][0], width), name="bottom")]
