@@ -22,6 +22,7 @@ COMMANDS = {
     "train.py": ["train.py"],
     "evaluate.py": ["evaluate.py"],
     "predict.py": ["predict.py"],
+    "reproduce.py": ["reproduce.py"],
     "-m export": ["-m", "export"],
     "-m cart": ["-m", "cart"],
     "-m data_pipeline.phantom": ["-m", "data_pipeline.phantom"],

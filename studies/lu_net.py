@@ -1,0 +1,235 @@
+"""The LU-Net paper: localisation (Table I), segmentation (Tables II to IV) and its motivation study (Table II)."""
+
+from studies.figures import (
+    Patients,
+    absolute_error,
+    bias,
+    correlation,
+    everyone,
+    in_percent,
+    limits,
+    mean_of,
+    of_volumes,
+    poor_images,
+)
+from studies.plan import Column, Network, PaperData, Plan, Row, Table
+
+PAPER = "Leclerc et al.: LU-Net, a multi-task network to improve the robustness of segmentation"
+DATA = PaperData("CAMUS, 500 patients in ten folds: 400 to train, 50 to validate, 50 to test", "camus", 400)  # §IV-A
+FOLDS = tuple(range(1, 11))  # §IV-A
+GOOD_AND_MEDIUM = "Patients with an image of poor quality are left out where the quality is known (§V-B)."
+POOLED = "The paper pools the cases of its ten folds; ours is the mean over folds and seeds of each one's figure."
+
+
+def segmentation(model: str, margin: str = "") -> Network:
+    """A network of §IV-D; LU-Net with the margin of its box in per cent."""
+    if not margin:
+        return Network(model, model, "lu_net_segmentation")
+    return Network(f"{model}-m{margin}", model, model, (f"box_margin={int(margin) / 100:g}",))
+
+
+def localiser(model: str, how: str, margin: str) -> Network:
+    """A network of §IV-C, trained `mo` (box only) or `mu` (box and segmentation)."""
+    return Network(f"{model}-{how}-m{margin}", model, f"lu_net_{how}", (f"box_margin={int(margin) / 100:g}",))
+
+
+def oracle(margin: str) -> Network:
+    """U-Net1 inside the reference's own box, §III-A."""
+    return Network(f"unet1-oracle-m{margin}", "unet1", "lu_net_motivation", (f"oracle_margin={int(margin) / 100:g}",))
+
+
+def contour_columns(without: Patients, *, dice: bool) -> tuple[Column, ...]:
+    """Dice, d_m and d_H of endocardium and epicardium."""
+    columns: list[Column] = []
+    for key, structure, needs in (("endo", "LV", ("LV",)), ("epi", "EPI", ("LV", "MYO"))):
+        if dice:
+            columns.append(Column(f"{key}_dice", key, "Dice", mean_of(structure, "dice", without=without), needs=needs))
+        for name, metric in (("d_m", "mean_absolute_distance"), ("d_H", "hausdorff")):
+            figure = mean_of(structure, metric, unit="mm", without=without)
+            columns.append(Column(f"{key}_{name}", key, f"{name}, mm", figure, "mm", 1, needs))
+    return tuple(columns)
+
+
+def contours(*figures: float) -> dict[str, float]:
+    """The paper's figures of a row of Table II, in its order."""
+    keys = ("endo_dice", "endo_d_m", "endo_d_H", "epi_dice", "epi_d_m", "epi_d_H")
+    return dict(zip(keys, figures, strict=True))
+
+
+INTRA_OBSERVER = Row("intra-observer", None, contours(0.937, 1.4, 4.5, 0.954, 1.7, 5.0))
+UNET1 = Row("U-Net1", segmentation("unet1"), contours(0.920, 1.7, 5.6, 0.947, 1.9, 6.2))
+
+BOX_COLUMNS = (
+    Column("iou", "", "IOU", mean_of("BOX", "iou")),
+    Column("x_c", "Error, mm", "x_c", mean_of("BOX", "centre_col_error", unit="mm", absolute=True), "mm", 1),
+    Column("y_c", "Error, mm", "y_c", mean_of("BOX", "centre_row_error", unit="mm", absolute=True), "mm", 1),
+    Column("h", "Error, mm", "h", mean_of("BOX", "height_error", unit="mm", absolute=True), "mm", 1),
+    Column("w", "Error, mm", "w", mean_of("BOX", "width_error", unit="mm", absolute=True), "mm", 1),
+    Column("out", "", "BB out, %", in_percent(mean_of("BOX", "out", unit="flag")), "%", 0),
+)
+
+
+def box(*figures: float) -> dict[str, float]:
+    """The paper's figures of a row of Table I, in its order."""
+    return dict(zip((column.key for column in BOX_COLUMNS), figures, strict=True))
+
+
+LU_NET_TABLE1 = Plan(
+    name="lu_net_table1",
+    title="Localisers: box only (mo) and box with segmentation (mu), margins 5 % and 15 %",
+    paper=PAPER,
+    data=DATA,
+    default_data="phantom",
+    folds=FOLDS,
+    tables=(
+        Table(
+            key="table1",
+            title="Table I. Localisation accuracy",
+            columns=BOX_COLUMNS,
+            rows=(
+                Row("AlexNet-m5", localiser("alexnet_box", "mo", "5"), box(0.880, 2.2, 1.9, 4.2, 4.1, 43)),
+                Row("VGG-m5", localiser("vgg19_box", "mo", "5"), box(0.888, 1.9, 1.7, 4.0, 4.0, 45)),
+                Row("U-L1-m5", localiser("u_l1", "mu", "5"), box(0.849, 3.1, 2.7, 5.3, 4.9, 55)),
+                Row("U-L2-mo-m5", localiser("u_l2", "mo", "5"), box(0.791, 4.2, 4.4, 7.1, 6.9, 70)),
+                Row("U-L2-mu-m5", localiser("u_l2", "mu", "5"), box(0.898, 1.6, 1.9, 3.2, 3.6, 36)),
+                Row("U-L2-mu-m15", localiser("u_l2", "mu", "15"), box(0.907, 1.6, 1.7, 3.7, 4.3, 2)),
+            ),
+            notes=(POOLED,),
+        ),
+    ),
+)
+
+LU_NET_MOTIVATION = Plan(
+    name="lu_net_motivation",
+    title="What a box would bring: U-Net1 inside the reference's own box, margins 5, 15 and 30 %",
+    paper=PAPER,
+    data=DATA,
+    default_data="phantom",
+    folds=FOLDS,
+    tables=(
+        Table(
+            key="table2-motivation",
+            title="Table II, motivation study",
+            columns=contour_columns(poor_images, dice=True),
+            rows=(
+                INTRA_OBSERVER,
+                Row("BB-m5", oracle("5"), contours(0.941, 1.3, 4.3, 0.971, 1.0, 4.1)),
+                Row("BB-m15", oracle("15"), contours(0.940, 1.3, 4.4, 0.969, 1.1, 4.3)),
+                Row("BB-m30", oracle("30"), contours(0.937, 1.4, 4.7, 0.966, 1.2, 4.6)),
+                UNET1,
+            ),
+            notes=(GOOD_AND_MEDIUM, POOLED),
+        ),
+    ),
+)
+
+CLINICAL = {"edv": "EDV, ml", "esv": "ESV, ml", "ef": "EF, %"}
+CLINICAL_COLUMNS = tuple(
+    Column(
+        f"{quantity}_{name}",
+        heading,
+        name,
+        of_volumes(quantity, compare, without=poor_images),
+        "" if name == "r" else heading.rpartition(" ")[2],
+        3 if name == "r" else 1,
+        ("LV", "LA"),
+    )
+    for quantity, heading in CLINICAL.items()
+    for name, compare in (("r", correlation), ("bias", bias), ("loa", limits), ("mae", absolute_error))
+)
+
+
+def clinical(*figures: float) -> dict[str, float]:
+    """The paper's figures of a row of Table III, in its order."""
+    return dict(zip((column.key for column in CLINICAL_COLUMNS), figures, strict=True))
+
+
+LU_NET_M5 = segmentation("lu_net", "5")
+LU_NET_M15 = segmentation("lu_net", "15")
+
+LU_NET_TABLE2 = Plan(
+    name="lu_net_table2",
+    title="Segmentation networks: endo- and epicardium, volumes and ejection fraction",
+    paper=PAPER,
+    data=DATA,
+    default_data="phantom",
+    folds=FOLDS,
+    tables=(
+        Table(
+            key="table2",
+            title="Table II. Segmentation accuracy",
+            columns=contour_columns(poor_images, dice=True),
+            rows=(
+                INTRA_OBSERVER,
+                UNET1,
+                Row("RU-Net", segmentation("ru_net"), contours(0.925, 1.7, 5.4, 0.950, 1.8, 5.8)),
+                Row("AG-U-Net", segmentation("ag_unet"), contours(0.930, 1.5, 5.3, 0.950, 1.8, 5.9)),
+                Row(
+                    "LU-Net-m5",
+                    LU_NET_M5,
+                    contours(0.932, 1.7, 5.5, 0.953, 1.5, 5.1),
+                    note="The two Dice figures of LU-Net-m5 stand exchanged in our copy of the paper; ordered by §V-B.",
+                ),
+                Row(
+                    "LU-Net-m15",
+                    LU_NET_M15,
+                    {"epi_dice": 0.952},
+                    note="The row of LU-Net-m15 is scrambled in our copy of the paper; only one figure is certain.",
+                ),
+            ),
+            notes=(GOOD_AND_MEDIUM, POOLED, "LA is a class of ours: the volumes need the annulus."),
+        ),
+        Table(
+            key="table3",
+            title="Table III. Volumes and ejection fraction, two views",
+            columns=CLINICAL_COLUMNS,
+            rows=(
+                Row(
+                    "intra-observer",
+                    None,
+                    clinical(0.978, -2.8, 14.3, 6.2, 0.981, -0.1, 11.4, 4.5, 0.896, -2.3, 11.2, 4.5),
+                ),
+                Row(
+                    "U-Net1",
+                    segmentation("unet1"),
+                    clinical(0.947, -8.3, 24.7, 10.9, 0.955, -4.9, 19.4, 8.2, 0.791, -0.5, 15.1, 5.6),
+                ),
+                Row(
+                    "RU-Net",
+                    segmentation("ru_net"),
+                    clinical(0.946, -1.2, 23.9, 8.9, 0.949, 0.3, 19.6, 7.3, 0.704, -2.1, 14.3, 6.0),
+                ),
+                Row(
+                    "AG-U-Net",
+                    segmentation("ag_unet"),
+                    clinical(0.956, -1.4, 21.9, 8.1, 0.962, 0.6, 17.0, 6.2, 0.798, -2.2, 15.1, 5.5),
+                ),
+                Row(
+                    "LU-Net-m5",
+                    LU_NET_M5,
+                    clinical(0.956, 1.4, 21.8, 8.3, 0.956, 1.6, 18.0, 7.0, 0.829, -1.5, 13.5, 5.0),
+                ),
+                Row(
+                    "LU-Net-m15",
+                    LU_NET_M15,
+                    clinical(0.952, 2.4, 22.9, 8.1, 0.962, 1.8, 16.7, 6.5, 0.821, -1.2, 13.7, 5.0),
+                ),
+            ),
+            notes=(GOOD_AND_MEDIUM, POOLED),
+        ),
+        Table(
+            key="table4",
+            title="Table IV. Segmentation accuracy, patients with poor images among them",
+            columns=contour_columns(everyone, dice=False),
+            rows=(
+                Row(
+                    "U-Net1",
+                    segmentation("unet1"),
+                    {"endo_d_m": 2.0, "endo_d_H": 6.1, "epi_d_m": 2.0, "epi_d_H": 6.5},
+                ),
+                Row("LU-Net-m5-o2", LU_NET_M5, {"endo_d_m": 1.8, "endo_d_H": 5.7, "epi_d_m": 1.6, "epi_d_H": 5.3}),
+            ),
+            notes=(POOLED, "LU-Net-m5-o1, the first of its two networks, is not measured by itself."),
+        ),
+    ),
+)
