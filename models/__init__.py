@@ -11,6 +11,7 @@ from models.alexnet_box import alexnet_box
 from models.improved_resunet import improved_resunet
 from models.lu_net import lu_net
 from models.resunet import resunet
+from models.ru_net import ru_net
 from models.u_l1 import u_l1
 from models.u_l2 import u_l2
 from models.unet import unet
@@ -28,6 +29,7 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
     "resunet": resunet,
     "improved_resunet": improved_resunet,
     "unet1": unet1,
+    "ru_net": ru_net,
     "ag_unet": ag_unet,
     "lu_net": lu_net,
     "alexnet_box": alexnet_box,
@@ -39,6 +41,7 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
 
 STATED_PARAMETERS: dict[str, float] = {
     "unet1": 2e6,  # lu_net paper §IV-D
+    "ru_net": 4e6,  # lu_net paper §IV-D
     "ag_unet": 2e6,  # lu_net paper §IV-D
     "lu_net": 13e6,  # lu_net paper §IV-D
     "alexnet_box": 71e6,  # lu_net paper §IV-C

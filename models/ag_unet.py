@@ -12,9 +12,7 @@ from models.blocks import (
     scaled,
 )
 from models.encoder_decoder import decode, encode, every_height
-from models.unet1 import DECODER_FILTERS, ENCODER_FILTERS
-
-DIVISOR = 2 ** (len(ENCODER_FILTERS) - 1)
+from models.unet1 import DECODER_FILTERS, DIVISOR, ENCODER_FILTERS
 
 
 def ag_unet(input_shape: tuple[int, int, int] = (256, 256, 1), *, classes: int = 4, width: float = 1.0) -> keras.Model:

@@ -229,6 +229,15 @@ def max_pool(name: str) -> Block:
     return layers.MaxPooling2D(2, name=name)
 
 
+def dilate(radius: int, *, name: str) -> Block:
+    """The maximum over a square of side 2·radius + 1, rows first and columns then: (N, h, w, C) → (N, h, w, C)."""
+    side = 2 * radius + 1
+    return in_turn(
+        layers.MaxPooling2D((side, 1), 1, padding="same", name=f"{name}_rows"),
+        layers.MaxPooling2D((1, side), 1, padding="same", name=f"{name}_columns"),
+    )
+
+
 def keep_grid(_name: str) -> Block:
     """Nothing between two levels: for blocks that halve the grid themselves."""
     return lambda x: x

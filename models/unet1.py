@@ -7,6 +7,7 @@ from models.encoder_decoder import decode, encode
 
 ENCODER_FILTERS = (32, 32, 64, 128, 128, 128)
 DECODER_FILTERS = (128, 128, 64, 32, 16)
+DIVISOR = 2 ** (len(ENCODER_FILTERS) - 1)
 
 
 def unet1(input_shape: tuple[int, int, int] = (256, 256, 1), *, classes: int = 4, width: float = 1.0) -> keras.Model:
@@ -27,7 +28,7 @@ def unet1(input_shape: tuple[int, int, int] = (256, 256, 1), *, classes: int = 4
     128-128-64-32-16, nearest-neighbour upsampling.
     ASSUMED: batch normalisation before each ReLU, which the paper leaves open.
     """
-    check_input_shape(input_shape, 2 ** (len(ENCODER_FILTERS) - 1), "unet1")
+    check_input_shape(input_shape, DIVISOR, "unet1")
     check_classes(classes)
     inputs = image_input(input_shape)
     features = encode(
