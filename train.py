@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--model", metavar="NAME", help="network to train; --list shows them")
     parser.add_argument("--recipe", metavar="NAME", help="recipe to train by (default: the one of the network's paper)")
-    parser.add_argument("--data", metavar="SPEC", help="phantom (default), phantom:PATH or camus:PATH")
+    parser.add_argument("--data", metavar="SPEC", help="phantom (default), phantom:PATH, camus:PATH or labelme:PATH")
     parser.add_argument("--out", metavar="DIR", type=Path, help="run folder (default: a new one under runs/)")
     parser.add_argument("--fold", metavar="K", type=int, help="fold 1-10 of the cross-validation")
     parser.add_argument("--set", metavar="key=value", nargs="+", action="extend", default=[], help="recipe settings")
@@ -61,21 +61,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def show_list() -> int:
-    """Prints every network with its recipe, paper, parameters, input and classes, then the other recipes."""
+    """Prints every network with recipe, parameters beside the paper's, input, classes, paper; then other recipes."""
     from training.backend import start_backend
 
     start_backend()
+    import keras
+
     import models
 
-    print(f"{'model':<12} {'recipe':<14} {'parameters':>10}  {'input':<9} {'classes':<24} paper")
+    print(f"{'model':<16} {'recipe':<22} {'parameters':>10} {'paper':>6}  {'input':<9} {'classes':<14} source")
     for name, recipe_name in DEFAULT_RECIPE.items():
         recipe = RECIPES[recipe_name]
-        shape = (recipe.input_height, recipe.input_width, 1)
-        parameters = models.build(name, input_shape=shape, classes=len(recipe.classes)).count_params()
-        print(
-            f"{name:<12} {recipe_name:<14} {parameters / 1e6:>9.2f}M  {shape[0]}x{shape[1]:<5} "
-            f"{' '.join(recipe.classes[1:]):<24} {recipe.paper}"
+        height, width = recipe.input_height, recipe.input_width
+        network = models.build(
+            name, input_shape=(height, width, 1), classes=len(recipe.classes), **recipe.model_options
         )
+        stated = models.STATED_PARAMETERS.get(name)
+        print(
+            f"{name:<16} {recipe_name:<22} {network.count_params() / 1e6:>9.2f}M "
+            f"{f'{stated / 1e6:.0f}M' if stated else '-':>6}  {height}x{width:<5} {' '.join(recipe.classes[1:]):<14} "
+            f"{recipe.paper}"
+        )
+        keras.backend.clear_session()
     others = [name for name in RECIPES if name not in DEFAULT_RECIPE.values()]
     print("\nother recipes, for any network (--recipe NAME): " + ", ".join(others))
     return 0
@@ -97,12 +104,12 @@ def begin(recipe: Recipe, arguments: argparse.Namespace) -> Path:
         network=absolute(arguments.initial_weights),
     )
     try:
-        structures_from_names(recipe.classes)
+        structures = structures_from_names(recipe.classes)
         model = build_model(recipe)
     except ValueError as error:
         raise UsageError(str(error)) from error
     load_starting_weights(model, start)  # what no run can be made of is refused before anything is written
-    dataset = open_dataset(arguments.data or "phantom")
+    dataset = open_dataset(arguments.data or "phantom", structures=structures)
     fold: int | None = arguments.fold
     labelled = [case for case in dataset.cases if case.label_path is not None]
     official = dataset.official_split(fold) if fold is not None else None
@@ -135,6 +142,7 @@ def run(folder: Path) -> int:
     from training.backend import start_backend
 
     start_backend()
+    from data_pipeline.sample import structures_from_names
     from data_pipeline.spec import open_dataset
     from training import run_folder
     from training.loop import train
@@ -143,7 +151,7 @@ def run(folder: Path) -> int:
     recipe = run_folder.read_recipe(folder)
     split, data_spec = run_folder.read_split(folder)
     with run_folder.locked(folder):
-        dataset = open_dataset(data_spec)
+        dataset = open_dataset(data_spec, structures=structures_from_names(recipe.classes))
         command = shlex.join(["python", "train.py", *sys.argv[1:]])
         data = prepare(folder, recipe, dataset, split, command=command)
         try:

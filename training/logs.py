@@ -33,7 +33,7 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
 
 
 def write_curves(path: Path, history: list[dict[str, float]], title: str) -> None:
-    """curves.png: loss of training and validation; on validation the Dice of each structure, the box's IOU; by epoch."""
+    """curves.png: loss of training and validation; Dice of each structure and IOU of the box on validation."""
     epochs = [row["epoch"] for row in history]
     figure = Figure(figsize=(10, 4), layout="constrained")
     FigureCanvasAgg(figure)

@@ -5,6 +5,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,13 +14,17 @@ from tqdm import tqdm
 
 from data_pipeline.cache import FrameCache
 from data_pipeline.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
-from models.losses import loss_by_name
+from metrics.boxes import Box, box_of_mask
+from metrics.boxes import iou as box_iou
+from models.objectives import Objective, objective
 from recipes.base import Recipe
 from shell.errors import UserError
 from training import run_folder
+from training.backend import set_learning_rate
 from training.checkpoint import STATE, load_checkpoint, save_checkpoint
 from training.logs import TensorBoardLog, write_curves, write_history
 from training.precision import resolve_jit, resolve_precision
+from training.run_folder import named_outputs
 from training.schedule import Progress, learning_rate
 from training.starting_weights import load_starting_weights
 
@@ -52,14 +57,15 @@ def train(folder: Path, recipe: Recipe, data: Data) -> Progress:
         tf.config.experimental.enable_op_determinism()
     keras.config.set_dtype_policy(resolve_precision(recipe.precision))
     try:
-        model = run_folder.build_model(recipe)
+        network = run_folder.build_model(recipe)
     finally:
         keras.config.set_dtype_policy("float32")
     checkpoint = folder / run_folder.CHECKPOINT
     is_new = not (checkpoint / STATE).exists()
     if is_new:
-        load_starting_weights(model, run_folder.read_start(folder))
-    model.compile(optimizer=make_optimizer(recipe), loss=loss_by_name(recipe.loss), jit_compile=resolve_jit())
+        load_starting_weights(network, run_folder.read_start(folder))
+    model = Trainee(network, objective_of(recipe))
+    model.compile(optimizer=make_optimizer(recipe), jit_compile=resolve_jit())
     model.optimizer.build(model.trainable_variables)
     progress = Progress() if is_new else load_checkpoint(checkpoint, model)
     if progress.is_finished(recipe):
@@ -73,7 +79,7 @@ def train(folder: Path, recipe: Recipe, data: Data) -> Progress:
         seed=recipe.seed,
         first_epoch=progress.epoch,
     )
-    callback = _EpochEnd(folder, model, recipe, data, progress)
+    callback = _EpochEnd(folder, network, model, recipe, data, progress)
     try:
         model.fit(
             dataset,
@@ -98,40 +104,113 @@ def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
     return kinds[recipe.optimizer](recipe.learning_rate, **average)
 
 
-def validate(model: keras.Model, cache: FrameCache, recipe: Recipe) -> dict[str, float]:
-    """Loss and Dice on cached frames, on the network grid.
+class Trainee(keras.Model):
+    """A network together with what it is trained for: shares the network's weights, adds the objective.
+
+    Keras gives each output a loss of its own. An objective sees all outputs at once, as LU-Net's needs: its reference
+    is cropped with the box that the network proposes.
+    """
+
+    def __init__(self, network: keras.Model, objective: Objective) -> None:
+        super().__init__(inputs=network.inputs, outputs=network.output, name=network.name)
+        self._objective = objective
+
+    def compute_loss(
+        self,
+        x: Any = None,  # noqa: ARG002  Keras passes it
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,  # noqa: ARG002  Keras passes it
+        training: bool = True,  # noqa: ARG002  Keras passes it
+    ) -> Any:
+        """The objective's mean over the batch."""
+        return keras.ops.mean(self._objective(y, named_outputs(y_pred)))
+
+
+def objective_of(recipe: Recipe) -> Objective:
+    """What the recipe trains for.
+
+    Raises:
+        ValueError: an unknown loss, or structures that the recipe's classes lack.
+    """
+    return objective(
+        recipe.loss,
+        recipe.classes,
+        class_weights=recipe.class_weights,
+        box_structures=recipe.box_structures,
+        box_margin=recipe.box_margin,
+        box_weight=recipe.box_weight,
+    )
+
+
+def validate(network: keras.Model, cache: FrameCache, recipe: Recipe) -> dict[str, float]:
+    """The objective and how good the outputs are, on cached frames, on the network grid.
 
     Returns:
-        `val_loss`; `val_dice_{STRUCTURE}`: mean over the frames that have it in reference or prediction, after argmax;
-        `val_dice`: their mean over the structures.
+        `val_loss`; with probabilities `val_dice_{STRUCTURE}`, mean over the frames that have it in reference or
+        prediction, after argmax, and `val_dice`, their mean over the structures; with a box `val_iou`, the mean
+        overlap with the reference's box over the frames that have one.
     """
-    loss = loss_by_name(recipe.loss)
+    loss = objective_of(recipe)
+    channels = [recipe.classes.index(name) for name in recipe.box_structures if name in recipe.classes]
     losses: list[np.ndarray] = []
     dices: list[np.ndarray] = []
+    overlaps: list[float] = []
     for images, one_hot in evaluation_dataset(cache, batch_size=recipe.batch_size, classes=len(recipe.classes)):
-        probabilities = np.asarray(model.predict_on_batch(images), dtype=np.float32)
         reference = np.asarray(one_hot)
-        losses.append(np.asarray(keras.ops.convert_to_numpy(loss(reference, probabilities))))
-        predicted = np.eye(reference.shape[-1], dtype=bool)[probabilities.argmax(-1)]
-        truth = reference > 0.5
-        overlap = 2.0 * (predicted & truth).sum((1, 2))
-        total = predicted.sum((1, 2)) + truth.sum((1, 2))
-        dices.append(np.where(total > 0, overlap / np.maximum(total, 1), np.nan)[:, 1:])
-    of_frames = np.concatenate(dices)
-    per_structure = {
-        f"val_dice_{name}": float(np.nanmean(column)) if np.isfinite(column).any() else 0.0
-        for name, column in zip(recipe.classes[1:], of_frames.T, strict=True)
-    }
-    mean = sum(per_structure.values()) / len(per_structure)
-    return {"val_loss": float(np.concatenate(losses).mean()), **per_structure, "val_dice": mean}
+        outputs = run_folder.predict(network, np.asarray(images))
+        losses.append(np.asarray(keras.ops.convert_to_numpy(loss(reference, outputs))))
+        if "probabilities" in outputs:
+            dices.append(_dice_of_frames(reference, outputs["probabilities"]))
+        if "box" in outputs:
+            masks = reference[..., channels].any(axis=-1)
+            overlaps += [
+                box_iou(box_of_mask(mask, recipe.box_margin), _in_pixels(box, mask.shape))
+                for mask, box in zip(masks, outputs["box"], strict=True)
+                if mask.any()
+            ]
+    figures = {"val_loss": float(np.concatenate(losses).mean())}
+    if dices:
+        of_frames = np.concatenate(dices)
+        per_structure = {
+            f"val_dice_{name}": float(np.nanmean(column)) if np.isfinite(column).any() else 0.0
+            for name, column in zip(recipe.classes[1:], of_frames.T, strict=True)
+        }
+        figures |= per_structure | {"val_dice": sum(per_structure.values()) / len(per_structure)}
+    if overlaps:
+        figures["val_iou"] = float(np.mean(overlaps))
+    return figures
+
+
+def _dice_of_frames(reference: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """(N, C − 1) Dice of the structures after argmax; NaN where a frame has one in neither."""
+    predicted = np.eye(reference.shape[-1], dtype=bool)[probabilities.argmax(-1)]
+    truth = reference > 0.5
+    overlap = 2.0 * (predicted & truth).sum((1, 2))
+    total = predicted.sum((1, 2)) + truth.sum((1, 2))
+    return np.where(total > 0, overlap / np.maximum(total, 1), np.nan)[:, 1:]
+
+
+def _in_pixels(box: np.ndarray, shape: tuple[int, int]) -> Box:
+    """A box in shares of the frame's sides as pixel edges."""
+    top, bottom, left, right = (float(edge) for edge in box)
+    return top * shape[0], bottom * shape[0], left * shape[1], right * shape[1]
 
 
 class _EpochEnd(keras.callbacks.Callback):
     """Sets the learning rate of every step; after every epoch validates, keeps the best model, logs, checkpoints."""
 
-    def __init__(self, folder: Path, model: keras.Model, recipe: Recipe, data: Data, progress: Progress) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        network: keras.Model,
+        trainee: keras.Model,
+        recipe: Recipe,
+        data: Data,
+        progress: Progress,
+    ) -> None:
         super().__init__()
-        self._folder, self._network, self._recipe = folder, model, recipe
+        self._folder, self._network, self._trainee, self._recipe = folder, network, trainee, recipe
         self._data, self._progress = data, progress
         self._steps = steps_per_epoch(data.train, recipe.batch_size)
         self._tensorboard = TensorBoardLog(folder / "tensorboard")
@@ -157,7 +236,7 @@ class _EpochEnd(keras.callbacks.Callback):
             steps_per_epoch=self._steps,
             plateau_scale=self._progress.plateau_scale,
         )
-        self._network.optimizer.learning_rate = self._rate
+        set_learning_rate(self._trainee, self._rate)
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002  # Keras names them
         if self._bar is not None:
@@ -175,8 +254,14 @@ class _EpochEnd(keras.callbacks.Callback):
             )
         own_weights = self._network.get_weights() if self._recipe.weight_average is not None else None
         if own_weights is not None:
-            self._network.optimizer.finalize_variable_values(self._network.trainable_variables)
+            self._trainee.optimizer.finalize_variable_values(self._trainee.trainable_variables)
         figures = {"loss": loss, **validate(self._network, self._data.val, self._recipe), "learning_rate": self._rate}
+        if self._recipe.monitor not in figures:
+            known = ", ".join(name for name in figures if name in ("val_loss", "val_dice", "val_iou"))
+            raise UserError(
+                f"{self._folder}: `monitor` is {self._recipe.monitor}, but {self._network.name} gives {known} here; "
+                "train anew with --set monitor=val_loss"
+            )
         is_best = self._progress.end_epoch(self._recipe, figures)
         if is_best:
             run_folder.save_model(
@@ -190,15 +275,17 @@ class _EpochEnd(keras.callbacks.Callback):
             self._network.set_weights(own_weights)
         seconds = time.monotonic() - self._begun
         self._progress.seconds += seconds
-        save_checkpoint(self._folder / run_folder.CHECKPOINT, self._network, self._progress)
+        save_checkpoint(self._folder / run_folder.CHECKPOINT, self._trainee, self._progress)
         write_history(self._folder / run_folder.HISTORY, self._progress.history)
         write_curves(self._folder / "curves.png", self._progress.history, self._recipe.model)
         self._tensorboard.write(self._progress.epoch, figures)
+        parts = [f"loss {loss:.4f}", f"validation {figures['val_loss']:.4f}"]
         dice = " ".join(f"{k.removeprefix('val_dice_')} {v:.3f}" for k, v in figures.items() if "dice_" in k)
-        print(
-            f"epoch {self._progress.epoch}/{self._recipe.epochs}: loss {loss:.4f}, validation "
-            f"{figures['val_loss']:.4f}, Dice {dice}, {seconds:.0f} s{' (best)' if is_best else ''}",
-            flush=True,
-        )
+        if dice:
+            parts.append(f"Dice {dice}")
+        if "val_iou" in figures:
+            parts.append(f"box IOU {figures['val_iou']:.3f}")
+        parts.append(f"{seconds:.0f} s{' (best)' if is_best else ''}")
+        print(f"epoch {self._progress.epoch}/{self._recipe.epochs}: {', '.join(parts)}", flush=True)
         if self._progress.is_finished(self._recipe):
-            self._network.stop_training = True
+            self._trainee.stop_training = True

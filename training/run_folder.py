@@ -50,9 +50,29 @@ class Run:
     calibration: Calibration | None
     data_spec: str
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """(N, h, w, 1) float32 on the network grid → (N, h, w, C) float32 probabilities."""
-        return np.asarray(self.model.predict_on_batch(images), dtype=np.float32)
+    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """(N, h, w, 1) float32 on the network grid → the network's outputs by name, as `predict` says."""
+        return predict(self.model, images)
+
+
+def named_outputs(output: Any) -> dict[str, Any]:
+    """What a network gives, by name: a network with one output gives `probabilities`."""
+    return dict(output) if isinstance(output, dict) else {"probabilities": output}
+
+
+def predict(network: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
+    """A network's outputs for preprocessed images.
+
+    Args:
+        network: of the registry.
+        images: (N, h, w, 1) float32 on the network grid.
+
+    Returns:
+        float32 arrays: `probabilities` (N, h, w, C) of a network that segments, `box` (N, 4) of one that locates, and
+        what else the network gives.
+    """
+    output = named_outputs(network.predict_on_batch(images))
+    return {name: np.asarray(value, dtype=np.float32) for name, value in output.items()}
 
 
 def build_model(recipe: Recipe) -> keras.Model:
