@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from postprocessing.codes import BACKGROUND
+from postprocessing.codes import BACKGROUND, MV
 
 BLOCK_ROWS = 64
 
@@ -49,7 +49,7 @@ def largest_components(label_map: npt.NDArray[np.uint8], structures: Sequence[in
 
     Args:
         label_map: (H, W) structure codes.
-        structures: the codes to clean; BACKGROUND among them is skipped.
+        structures: the codes to clean; BACKGROUND among them is skipped, and MV, which is two leaflets.
 
     Returns:
         (H, W) a new label map, or `label_map` itself where nothing had to go.
@@ -58,7 +58,7 @@ def largest_components(label_map: npt.NDArray[np.uint8], structures: Sequence[in
     """
     cleaned = label_map
     for structure in structures:
-        if structure == BACKGROUND:
+        if structure in (BACKGROUND, MV):
             continue
         mask = (label_map == structure).view(np.uint8)
         col, row, width, height = cv2.boundingRect(mask)

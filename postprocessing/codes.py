@@ -4,3 +4,4 @@ BACKGROUND = 0
 LV = 1
 MYO = 2
 LA = 3
+MV = 5

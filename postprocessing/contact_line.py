@@ -22,6 +22,7 @@ import numpy.typing as npt
 from postprocessing.cleanup import label_map_of
 from postprocessing.codes import LA, LV
 from postprocessing.tracing import Bools, Cell, Crossings, Floats, Point, grid_edges, trace
+from postprocessing.valve import nearer_to_lv, valve_as_blood
 
 Window = tuple[slice, slice]
 
@@ -103,6 +104,7 @@ def subpixel_contact_line(
     lv_channel: int,
     la_channel: int,
     masks: tuple[Bools, Bools] | None = None,
+    mv_channel: int | None = None,
 ) -> ContactLine:
     """The contact line of class probabilities, at sub-pixel precision.
 
@@ -112,6 +114,8 @@ def subpixel_contact_line(
         la_channel: channel of the left atrium.
         masks: the LV pixels and the LA pixels that count, each (H, W), e.g. their largest components; by default those
             where LV or LA is likeliest.
+        mv_channel: channel of the leaflets, whose pixels the masks are to include (`valve_as_blood`): p(MV) is added to
+            p(LV) or p(LA), whichever mask is nearer, and does not compete.
 
     Returns:
         The curve p(LV) = p(LA), bilinear between pixel centres, as far as LV and LA beat every other class and within
@@ -132,8 +136,12 @@ def subpixel_contact_line(
         raise ValueError(
             f"`lv_channel` and `la_channel` must be two of {channels} channels. Received: {lv_channel}, {la_channel}"
         )
+    if mv_channel is not None and (mv_channel in (lv_channel, la_channel) or not 0 <= mv_channel < channels):
+        raise ValueError(f"`mv_channel` must be another of {channels} channels. Received: {mv_channel}")
     if masks is None:
         likeliest = label_map_of(probabilities, range(channels))
+        if mv_channel is not None:
+            likeliest = valve_as_blood(likeliest, lv_channel, la_channel, mv_channel)
         masks = likeliest == lv_channel, likeliest == la_channel
     lv_mask, la_mask = masks
     if lv_mask.shape != probabilities.shape[:2] or la_mask.shape != probabilities.shape[:2]:
@@ -142,11 +150,15 @@ def subpixel_contact_line(
         )
     window = _window(lv_mask, la_mask, margin=REACH_PX + 1)
     cropped = np.moveaxis(probabilities[window], -1, 0).astype(np.float64)
+    is_lv, is_la = lv_mask[window], la_mask[window]
+    if mv_channel is not None:
+        to_lv = nearer_to_lv(is_lv, is_la)
+        cropped[lv_channel] += cropped[mv_channel] * to_lv
+        cropped[la_channel] += cropped[mv_channel] * ~to_lv
     difference = cropped[lv_channel] - cropped[la_channel]  # zero on the line
     level = (cropped[lv_channel] + cropped[la_channel]) / 2  # on the line: the probability of both
-    rivals = [cropped[channel] for channel in range(channels) if channel not in (lv_channel, la_channel)]
+    rivals = [cropped[channel] for channel in range(channels) if channel not in (lv_channel, la_channel, mv_channel)]
     excesses = [level - rival for rival in rivals]  # on the line: by how much both beat each of the others
-    is_lv, is_la = lv_mask[window], la_mask[window]
     near = _grown(is_lv) & _grown(is_la)
     positive = difference >= 0
     edges, start, step = grid_edges(

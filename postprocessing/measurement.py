@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from postprocessing.annulus import annulus_diameter_mm, annulus_diameter_px, check_spacing
 from postprocessing.cleanup import label_map_of, largest_components
-from postprocessing.codes import LA, LV
+from postprocessing.codes import LA, LV, MV
 from postprocessing.contact_line import ContactLine, ContactLineNotFound, pixel_contact_line, subpixel_contact_line
 from postprocessing.hinge_points import HingePoints, check_anterior_side, find_hinge_points
 from postprocessing.sector import is_cut, sector_edge
+from postprocessing.valve import valve_as_blood
 
 FLAGS: Mapping[str, str] = {
     "lv_missing": "no pixel is LV",
@@ -80,7 +81,8 @@ def measure_frame(
     Raises:
         ValueError: wrong shapes, probabilities that are not finite, a bad spacing, an unknown side or method.
 
-    Source: hinge_points paper §3.3. Deviation: sub-pixel by default.
+    Source: hinge_points paper §3.3. Deviation: sub-pixel by default; leaflets, where MV is a class, count as blood of
+    the nearer cavity for the line, the flags and the components (see valve.py), and stay MV in the label map.
     """
     if probabilities.ndim != 3 or probabilities.shape[2] != len(structures):
         raise ValueError(
@@ -90,19 +92,22 @@ def measure_frame(
     if method not in ("subpixel", "pixel"):
         raise ValueError(f"`method` must be subpixel or pixel. Received: {method!r}")
     likeliest = label_map_of(probabilities, structures)
-    label_map = largest_components(likeliest, structures) if largest_component else likeliest
-    lv_mask, la_mask = label_map == LV, label_map == LA
+    blood = valve_as_blood(likeliest)  # a closed leaflet parts a cavity: what lies behind it is no fragment
+    cleaned = largest_components(blood, structures) if largest_component else blood
+    label_map = _with_valve(cleaned, likeliest) if blood is not likeliest else cleaned
+    lv_mask, la_mask = cleaned == LV, cleaned == LA
     flags: set[str] = set()
-    if label_map is not likeliest and (((likeliest == LV) & ~lv_mask).any() or ((likeliest == LA) & ~la_mask).any()):
+    if cleaned is not blood and (((likeliest == LV) & ~lv_mask).any() or ((likeliest == LA) & ~la_mask).any()):
         flags.add("fragments_removed")
     line = None
     if LV in structures and LA in structures:
         channels = list(structures)
+        lv, la, mv = channels.index(LV), channels.index(LA), channels.index(MV) if MV in channels else None
         try:
             line = (
-                pixel_contact_line(label_map)
+                pixel_contact_line(cleaned)
                 if method == "pixel"
-                else subpixel_contact_line(probabilities, channels.index(LV), channels.index(LA), (lv_mask, la_mask))
+                else subpixel_contact_line(probabilities, lv, la, (lv_mask, la_mask), mv)
             )
         except ContactLineNotFound:
             line = None
@@ -127,16 +132,25 @@ def measure_labels(
         image: (H, W) the frame's intensities, as for `measure_frame`.
 
     Returns:
-        The measurement by the pixel contact line. Nothing is cleaned: a reference is taken as it is.
+        The measurement by the pixel contact line. Nothing is cleaned: a reference is taken as it is. MV pixels count
+        as blood of the nearer cavity (see valve.py) and stay MV in the label map.
 
     Raises:
         ValueError: wrong shape, a bad spacing or an unknown side.
 
     Source: hinge_points paper §3.3. Deviation: none.
     """
-    line = _pixel_line(label_map)
-    chambers = {"lv": label_map == LV, "la": label_map == LA}
+    blood = valve_as_blood(label_map)
+    line = _pixel_line(blood)
+    chambers = {"lv": blood == LV, "la": blood == LA}
     return _measurement(label_map, chambers, (LV, LA), line, set(), spacing_mm, anterior_side, image)
+
+
+def _with_valve(cleaned: npt.NDArray[np.uint8], likeliest: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The leaflets put back where the cavity that they were given to was kept."""
+    label_map = cleaned.copy()
+    label_map[(likeliest == MV) & ((cleaned == LV) | (cleaned == LA))] = MV
+    return label_map
 
 
 def _pixel_line(label_map: npt.NDArray[np.uint8]) -> ContactLine | None:

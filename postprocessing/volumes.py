@@ -11,6 +11,7 @@ import numpy.typing as npt
 from postprocessing.annulus import check_spacing
 from postprocessing.codes import LV
 from postprocessing.hinge_points import HingePoints
+from postprocessing.valve import valve_as_blood
 
 DISCS = 20
 MM3_PER_ML = 1000.0
@@ -21,7 +22,7 @@ class ApicalView:
     """What a volume needs of one apical view.
 
     Attributes:
-        label_map: (H, W) structure codes.
+        label_map: (H, W) structure codes; leaflets (MV) count as blood of the nearer cavity.
         hinge_points: the ends of the mitral annulus, (row, col).
         spacing_mm: (row, col) pixel pitch; may be anisotropic, and differ between the views.
     """
@@ -106,7 +107,7 @@ def disc_diameters_mm(view: ApicalView) -> tuple[npt.NDArray[np.float64], float]
     """
     check_spacing(view.spacing_mm)
     pitch = np.array(view.spacing_mm)
-    mask = (view.label_map == LV).astype(np.float32)
+    mask = (valve_as_blood(view.label_map) == LV).astype(np.float32)
     inside = np.argwhere(mask) * pitch
     if len(inside) == 0:
         raise ValueError("`label_map` must have LV pixels to measure a volume. Received: none")

@@ -8,7 +8,7 @@ from tests.postprocessing.drawn import STRUCTURES, label_map
 
 
 def test_codes_are_those_of_the_samples() -> None:
-    for name in ("BACKGROUND", "LV", "MYO", "LA"):
+    for name in ("BACKGROUND", "LV", "MYO", "LA", "MV"):
         assert getattr(codes, name) == Structure[name]
 
 
