@@ -6,6 +6,7 @@ cavity. `…_structures.nii.gz` has the right ventricle and the mitral leaflets 
 
 import hashlib
 import json
+import multiprocessing
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -104,6 +105,12 @@ def ensure_made(options: PhantomOptions) -> Path:
     version = options.generator_version
     key = hashlib.sha256(json.dumps([version, asdict(options)]).encode()).hexdigest()[:12]
     root = cache_folder() / f"phantom-{version}-{key}"
+    if getattr(multiprocessing.current_process(), "_inheriting", False) and not (root / TRUTH_FILE).is_file():
+        # a worker first imports the script that started it; if that comes here too, both wait for each other
+        raise UserError(
+            f"{root}: made by worker processes, which import your script first; "
+            'put what the script runs below `if __name__ == "__main__":`'
+        )
     root.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(root.with_name(f"{root.name}.lock"), work="simulating this data set"):
         for abandoned in root.parent.glob(f".{root.name}.*"):  # by a process that was killed; it held the lock
