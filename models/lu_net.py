@@ -5,9 +5,7 @@ import keras
 from models.blocks import check_input_shape, image_input
 from models.boxes import crop, cropping_box, uncrop
 from models.u_l2 import u_l2
-from models.unet1 import ENCODER_FILTERS, unet1
-
-DIVISOR = 2 ** (len(ENCODER_FILTERS) - 1)
+from models.unet1 import DIVISOR, unet1
 
 
 def lu_net(
@@ -24,7 +22,8 @@ def lu_net(
         input_shape: (height, width, channels); height and width multiples of 32.
         classes: output channels, background included.
         width: relative number of filters and dense units; 1 is the paper's.
-        crop_height, crop_width: grid that the box is resampled onto, multiples of 32; None: the input's.
+        crop_height: of the grid that the box is resampled onto, a multiple of 32; None: the input's.
+        crop_width: as `crop_height`.
 
     Returns:
         Model (N, h, w, channels) → a dict, everything float32:

@@ -4,9 +4,8 @@ import keras
 
 from models.blocks import check_input_shape, convolution, scaled
 from models.localisers import U_NET_HEAD_UNITS, box_head
-from models.unet1 import ENCODER_FILTERS, unet1
+from models.unet1 import DIVISOR, unet1
 
-DIVISOR = 2 ** (len(ENCODER_FILTERS) - 1)
 REDUCED_FILTERS = 104
 
 

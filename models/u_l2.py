@@ -5,9 +5,7 @@ import keras
 from models.blocks import check_input_shape, conv_block, max_pool, scaled
 from models.encoder_decoder import encode
 from models.localisers import U_NET_HEAD_UNITS, box_head
-from models.unet1 import ENCODER_FILTERS, unet1
-
-DIVISOR = 2 ** (len(ENCODER_FILTERS) - 1)
+from models.unet1 import DIVISOR, ENCODER_FILTERS, unet1
 
 
 def u_l2(
