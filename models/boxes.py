@@ -131,14 +131,15 @@ def _pixels_of_crop(low: KerasTensor, high: KerasTensor, frame: int, crop: int) 
 
     The order of operations makes it exactly 0, 1, 2, … for the whole frame at its own size.
     """
+    # here and below `ops`, not an operator: JAX' arrays on the left of one refuse Keras' symbolic tensors
     centres = ops.arange(crop, dtype="float32") + 0.5
-    return low * frame + centres * ((high - low) * (frame / crop)) - 0.5
+    return low * frame + ops.multiply(centres, (high - low) * (frame / crop)) - 0.5
 
 
 def _pixels_of_frame(low: KerasTensor, high: KerasTensor, frame: int, crop: int) -> KerasTensor:
     """Where the frame's pixel centres lie among the crop's, one axis: (N, 1) edges → (N, frame)."""
     centres = ops.arange(frame, dtype="float32") + 0.5
-    return (centres - low * frame) * ((crop / frame) / (high - low)) - 0.5
+    return ops.subtract(centres, low * frame) * ((crop / frame) / (high - low)) - 0.5
 
 
 def _hats(positions: KerasTensor, count: int) -> KerasTensor:
