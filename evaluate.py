@@ -12,18 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
-from cart.measure import MeasurementSpec, Predictor, anterior_side_of
-from data_pipeline.sample import Case
+from cart.measure import Box, MeasurementSpec, Predictor, anterior_side_of
+from data_pipeline.sample import Case, Sample
 from data_pipeline.spec import Dataset, open_dataset
 from data_pipeline.splits import Split, split_patients
 from evaluation.calibration import calibrated_rows, in_sample_calibration
 from evaluation.frames import reference_measurement
 from evaluation.measure import MeasuredFrame, measured_frames, rows_of_patients
 from evaluation.predictions import load_prediction, save_prediction
-from evaluation.rows import CALIBRATED_IN_SAMPLE, CaseRow, write_cases
+from evaluation.rows import CALIBRATED_IN_SAMPLE, NO_LA_CLASS, NO_SEGMENTATION, CaseRow, write_cases
 from evaluation.selection import shown_cases
 from evaluation.summary import summarise
+from metrics.boxes import box_of_mask
 from postprocessing.calibration import Calibration
 from recipes.base import Recipe, from_dict, to_dict
 from reports.overlay import draw_overlay
@@ -39,6 +42,10 @@ EXAMPLES = """examples:
   python evaluate.py --bundle bundles/first/tflite-float32 --data phantom --split test
 """
 PARTS = ("train", "val", "test", "all")
+WHY_NO_HINGE_POINTS = {
+    NO_LA_CLASS: "not measured, this network outlines no left atrium",
+    NO_SEGMENTATION: "not measured, this network outlines nothing",
+}
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--run", metavar="DIR", type=Path, help="run folder of train.py")
     what.add_argument("--bundle", metavar="DIR", type=Path, help="bundle of `python -m export`")
-    parser.add_argument("--data", metavar="SPEC", help="phantom, phantom:PATH or camus:PATH (default: the run's own)")
+    parser.add_argument(
+        "--data", metavar="SPEC", help="phantom, phantom:PATH, camus:PATH or labelme:PATH (default: the run's own)"
+    )
     parser.add_argument("--split", choices=PARTS, help="patients to measure (default: test; all for other data)")
     parser.add_argument("--out", metavar="DIR", type=Path, help="default: inside the run, or evaluations/BUNDLE")
     parser.add_argument(
@@ -79,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     data_spec = arguments.data or source.data_spec
     if data_spec is None:
         raise UsageError("a bundle carries no data; give --data SPEC")
-    dataset = open_dataset(data_spec)
+    dataset = open_dataset(data_spec, structures=source.spec.structures)
     is_own = data_spec == source.data_spec
     part = arguments.split or ("test" if is_own else "all")
     cases = choose_cases(dataset, part, source, is_own=is_own)
@@ -152,7 +161,8 @@ def evaluate(source: Source, dataset: Dataset, cases: Sequence[Case], part: str,
     predictions = folder / "predictions"
 
     def keep(frame: MeasuredFrame) -> None:
-        save_prediction(predictions / f"{frame.sample.case_id}.npz", frame.measurement.frame)
+        path = predictions / f"{frame.sample.case_id}.npz"
+        save_prediction(path, frame.measurement.frame, frame.measurement.box)
 
     frames = measured_frames(cases, dataset.load, predictor=source.predictor, spec=source.spec)
     rows = rows_of_patients(frames, on_frame=keep)
@@ -194,17 +204,22 @@ def draw_samples(
     for item in shown_cases(rows):
         sample = dataset.load(by_id[item.case])
         prediction = load_prediction(folder / "predictions" / f"{item.case}.npz")
-        reference = reference_measurement(sample, anterior_side_of(sample.view, spec))
+        reference = (
+            reference_measurement(sample, anterior_side_of(sample.view, spec)) if spec.finds_hinge_points else None
+        )
         diameter = diameters[item.case]
         picture = draw_overlay(
             sample.image,
             prediction.label_map,
-            reference=sample.labels,
+            reference=known_labels(sample, spec),
             contact_line=prediction.contact_line,
             hinge_points=prediction.hinge_points,
             reference_hinge_points=reference.hinge_points if reference else None,
             diameter_text=None if diameter.value is None else f"{diameter.value:.1f} {diameter.unit}",
             spacing_mm=sample.spacing_mm,
+            box=prediction.box,
+            reference_box=None if prediction.box is None else reference_box(sample, spec),
+            why_no_hinge_points="LV and LA do not touch" if spec.finds_hinge_points else None,
         )
         path = folder / "overlays" / f"{item.case}.png"
         content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
@@ -216,10 +231,25 @@ def draw_samples(
                 "file": path.name,
                 "kind": item.kind,
                 "caption": item.caption,
-                "hinge_error_mm": item.hinge_error if item.unit == "mm" else None,
+                "hinge_error_mm": item.hinge_error_mm,
             }
         )
     write_json(folder / "overlays" / "overlays.json", entries)
+
+
+def known_labels(sample: Sample, spec: MeasurementSpec) -> npt.NDArray[np.uint8] | None:
+    """The reference as far as the network has classes for it: nothing is drawn that it was not asked to find."""
+    if sample.labels is None:
+        return None
+    return np.where(np.isin(sample.labels, spec.structures), sample.labels, np.uint8(0))
+
+
+def reference_box(sample: Sample, spec: MeasurementSpec) -> Box | None:
+    """The box that the network should have found; None where the frame has no such reference."""
+    if spec.box is None or sample.labels is None:
+        return None
+    mask = np.isin(sample.labels, spec.box.structures)
+    return box_of_mask(mask, spec.box.margin) if mask.any() else None
 
 
 def headline(summary: dict[str, Any]) -> str:
@@ -239,7 +269,17 @@ def headline(summary: dict[str, Any]) -> str:
             lines.append(f"hinge points: median error {distance['before']['median']:.2f} {unit}")
         if annulus and annulus["before"]["mae"] is not None:
             lines.append(f"annulus diameter: mean absolute error {annulus['before']['mae']:.2f} {unit}")
-    lines.append(f"frames without hinge errors: {len(summary['failures'])}")
+    located = summary["localisation"].get("all", {})
+    if located and located["iou"]["mean"] is not None:
+        lines.append(f"box: IOU {located['iou']['mean']:.3f}, not enclosing the reference {located['out_share']:.0%}")
+    if "hinge_points" in summary["not_measured"]:
+        lines.append(f"hinge points: {WHY_NO_HINGE_POINTS[summary['not_measured']['hinge_points']]}")
+    else:
+        lines.append(f"frames without hinge errors: {len(summary['failures'])}")
+    if summary["oracle_margin"] is not None:
+        lines.append(
+            f"THE REFERENCE WAS USED: each frame was cropped to its box with a margin of {summary['oracle_margin']:.0%}"
+        )
     return "; ".join(lines)
 
 

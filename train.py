@@ -166,17 +166,25 @@ def run(folder: Path) -> int:
 
 
 def calibrate(folder: Path, dataset: "Dataset") -> None:
-    """Fits the calibration of a run on its validation frames and writes it into the run folder."""
+    """Fits the calibration of a run on its validation frames and writes it into the run folder.
+
+    A network that finds no hinge points has none to calibrate, and a sentence says so.
+    """
     from evaluation.measure import fit_calibration_on
     from export.bundle import measurement_spec
     from training.run_folder import CALIBRATION, load_run
 
     finished = load_run(folder)
+    spec = measurement_spec(finished)
+    if not spec.finds_hinge_points:
+        outlined = ", ".join(finished.recipe.classes[1:]) if spec.segments else "nothing, it locates"
+        print(f"{folder}: no hinge points to calibrate; {finished.recipe.model} outlines {outlined}")
+        return
     calibration = fit_calibration_on(
         dataset.labelled(finished.split.val),
         dataset.load,
         predictor=finished.predict,
-        spec=dataclasses.replace(measurement_spec(finished), calibration=None),
+        spec=dataclasses.replace(spec, calibration=None),
     )
     if calibration is None:
         print(f"{folder}: no validation frame has hinge points in prediction and reference, so nothing is calibrated")

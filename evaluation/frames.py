@@ -1,6 +1,7 @@
 """The rows of one frame: overlap and distance of each structure, hinge points and annulus, flags."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,13 @@ from evaluation.hinge_points import FramePoints, hinge_rows, points_of, scaled
 from evaluation.rows import (
     CALIBRATED,
     EPI,
+    FIRST,
     FRAME,
-    NO_CONTACT_LINE,
+    NO_LA_CLASS,
     NO_REFERENCE,
     NO_REFERENCE_CONTACT_LINE,
+    NO_SEGMENTATION,
+    NOT_FOUND_BY_NETWORK,
     CaseRow,
     Subject,
 )
@@ -40,6 +44,18 @@ LA_CUT = "la_cut_by_sector"
 LA_CUT_CONSTRUCTED = "la_cut_constructed"
 REFERENCE_FLAGS = ("several_contact_segments", "one_pixel_contact", LA_CUT, "lv_cut_by_sector")
 QUALITY_GRADES = {"Poor": 1, "Medium": 2, "Good": 3}
+PIXEL_ACCURACY, ORACLE_MARGIN = "pixel_accuracy", "oracle_margin"
+FLAG_STRUCTURES: Mapping[str, frozenset[Structure]] = {
+    "lv_missing": frozenset({Structure.LV}),
+    "la_missing": frozenset({Structure.LA}),
+    "fragments_removed": frozenset(),
+    "several_contact_segments": frozenset({Structure.LV, Structure.LA}),
+    "one_pixel_contact": frozenset({Structure.LV, Structure.LA}),
+    "lv_cut_by_sector": frozenset({Structure.LV}),
+    LA_CUT: frozenset({Structure.LA}),
+}
+"""What a network must outline for each of FLAGS to say anything."""
+NO_SIDE = "left"  # what is passed on where no hinge point is named by it
 
 
 def frame_rows(
@@ -47,7 +63,7 @@ def frame_rows(
     measurement: FrameMeasurement,
     *,
     structures: Sequence[Structure],
-    anterior_side: str,
+    anterior_side: str | None,
     calibration: Calibration | None,
 ) -> list[CaseRow]:
     """Everything there is to say about one frame.
@@ -56,12 +72,14 @@ def frame_rows(
         sample: the frame with its reference labels, on the native grid; labels, spacing and truth may be None.
         measurement: the prediction, measured on the same grid.
         structures: the classes predicted; EPI is added where MYO is among them.
-        anterior_side: `left` or `right`, for the reference's hinge points.
+        anterior_side: `left` or `right`, for the reference's hinge points; None only of a network that finds none.
         calibration: fitted elsewhere (on validation), or None: then the `_calibrated` rows have no value.
 
     Returns:
         Rows as `rows.py` describes them, `_calibrated_in_sample` excepted (`calibrated_rows` makes those once all
-        frames are there). Which rows there are does not depend on what could be measured.
+        frames are there). Which rows there are depends on the network, and not on what could be measured. Where the
+        network is not made to find hinge points, neither the reference's nor the true ones have a value: there is
+        nothing to compare them with.
 
     Raises:
         ValueError: the measurement's grid is not the sample's.
@@ -71,27 +89,51 @@ def frame_rows(
             f"`measurement` must be on the sample's native grid {sample.image.shape}. "
             f"Received: {measurement.label_map.shape} for {sample.case_id}"
         )
-    reference = reference_measurement(sample, anterior_side)
-    frame = Subject(
+    reference = reference_measurement(sample, anterior_side or NO_SIDE)
+    frame = subject_of(sample)
+    rows: list[CaseRow] = []
+    if measurement.status != NO_SEGMENTATION:
+        rows += structure_rows(frame, sample, measurement.label_map, structures)
+        rows.append(_accuracy_row(frame, sample, measurement.label_map, structures))
+    if measurement.status in NOT_FOUND_BY_NETWORK:
+        not_found = FramePoints(None, measurement.status)
+        rows += hinge_rows(frame, prediction=not_found, reference=not_found, constructed=None)
+    else:
+        rows += hinge_rows(
+            frame,
+            prediction=points_of(measurement, sample.spacing_mm, measurement.status),
+            reference=points_of(reference, sample.spacing_mm, NO_REFERENCE_CONTACT_LINE)
+            if reference
+            else FramePoints(None, NO_REFERENCE),
+            constructed=FramePoints(scaled(HingePoints(sample.truth.amvl, sample.truth.pmvl), sample.spacing_mm))
+            if sample.truth
+            else None,
+        )
+    rows += calibrated_rows(rows, calibration, suffix=CALIBRATED)
+    return rows + _flag_rows(frame, sample, measurement, reference, structures)
+
+
+def subject_of(sample: Sample) -> Subject:
+    """What the rows of a frame have in common."""
+    return Subject(
         sample.case_id,
         sample.patient_id,
         sample.view.value if sample.view else "",
         sample.phase.value if sample.phase else "",
         "px" if sample.spacing_mm is None else "mm",
     )
-    rows = _structure_rows(frame, sample, measurement.label_map, structures)
-    rows += hinge_rows(
-        frame,
-        prediction=points_of(measurement, sample.spacing_mm, NO_CONTACT_LINE),
-        reference=points_of(reference, sample.spacing_mm, NO_REFERENCE_CONTACT_LINE)
-        if reference
-        else FramePoints(None, NO_REFERENCE),
-        constructed=FramePoints(scaled(HingePoints(sample.truth.amvl, sample.truth.pmvl), sample.spacing_mm))
-        if sample.truth
-        else None,
-    )
-    rows += calibrated_rows(rows, calibration, suffix=CALIBRATED)
-    return rows + _flag_rows(frame, sample, measurement, reference)
+
+
+def first_rows(sample: Sample, label_map: npt.NDArray[np.uint8], *, structures: Sequence[Structure]) -> list[CaseRow]:
+    """Overlap and distance of each structure by the first segmentation of a network that segments twice.
+
+    Args:
+        sample: as for `frame_rows`.
+        label_map: (H, W) structure codes of the first segmentation, native grid.
+        structures: the classes predicted.
+    """
+    rows = structure_rows(subject_of(sample), sample, label_map, structures)
+    return [replace(row, metric=row.metric + FIRST) for row in rows]
 
 
 def reference_measurement(sample: Sample, anterior_side: str) -> FrameMeasurement | None:
@@ -101,9 +143,10 @@ def reference_measurement(sample: Sample, anterior_side: str) -> FrameMeasuremen
     return measure_labels(sample.labels, spacing_mm=sample.spacing_mm, anterior_side=anterior_side, image=sample.image)
 
 
-def _structure_rows(
+def structure_rows(
     frame: Subject, sample: Sample, predicted: npt.NDArray[np.uint8], structures: Sequence[Structure]
 ) -> list[CaseRow]:
+    """Overlap and distance of each structure; EPI is added where both LV and MYO are among them."""
     codes: dict[str, tuple[Structure, ...]] = {s.name: (s,) for s in structures if s is not Structure.BACKGROUND}
     if Structure.LV in structures and Structure.MYO in structures:
         codes[EPI] = (Structure.LV, Structure.MYO)
@@ -121,10 +164,31 @@ def _structure_rows(
     return rows
 
 
+def _accuracy_row(
+    frame: Subject, sample: Sample, predicted: npt.NDArray[np.uint8], structures: Sequence[Structure]
+) -> CaseRow:
+    """The share of pixels with the right class; what the network has no class for is background to it."""
+    if sample.labels is None:
+        return frame.failed_row(FRAME, PIXEL_ACCURACY, "ratio", NO_REFERENCE)
+    reference = np.where(np.isin(sample.labels, structures), sample.labels, Structure.BACKGROUND)
+    return frame.row(FRAME, PIXEL_ACCURACY, float((reference == predicted).mean()), "ratio")
+
+
 def _flag_rows(
-    frame: Subject, sample: Sample, measurement: FrameMeasurement, reference: FrameMeasurement | None
+    frame: Subject,
+    sample: Sample,
+    measurement: FrameMeasurement,
+    reference: FrameMeasurement | None,
+    structures: Sequence[Structure],
 ) -> list[CaseRow]:
-    rows = [frame.row(FRAME, flag, flag in measurement.flags, "flag") for flag in FLAGS]
+    rows: list[CaseRow] = []
+    for flag in FLAGS:
+        if measurement.status == NO_SEGMENTATION:
+            rows.append(frame.failed_row(FRAME, flag, "flag", NO_SEGMENTATION))
+        elif not FLAG_STRUCTURES[flag] <= set(structures):
+            rows.append(frame.failed_row(FRAME, flag, "flag", NO_LA_CLASS))
+        else:
+            rows.append(frame.row(FRAME, flag, flag in measurement.flags, "flag"))
     if reference is not None:
         rows += [frame.row(FRAME, f"{flag}_reference", flag in reference.flags, "flag") for flag in REFERENCE_FLAGS]
     if sample.truth is not None:

@@ -5,10 +5,19 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from cart.measure import ImageMeasurement, MeasurementSpec, Predictor, anterior_side_of, measure_image
+from cart.measure import (
+    FIRST_PROBABILITIES,
+    ImageMeasurement,
+    MeasurementSpec,
+    Predictor,
+    measure_outputs,
+    network_outputs,
+    segmented,
+)
 from data_pipeline.sample import Case, Sample
+from evaluation.boxes import box_rows
 from evaluation.calibration import calibration_from_rows
-from evaluation.frames import frame_rows
+from evaluation.frames import first_rows, frame_rows, subject_of
 from evaluation.patients import patient_rows
 from evaluation.rows import CaseRow
 from postprocessing.calibration import Calibration
@@ -22,7 +31,7 @@ class MeasuredFrame:
     Attributes:
         sample: the frame with its reference.
         measurement: of the prediction, native grid.
-        rows: of `frame_rows`.
+        rows: of `frame_rows`, of the first segmentation where the network has one, and of the box where it locates.
     """
 
     sample: Sample
@@ -46,16 +55,26 @@ def measured_frames(
     """
     for case in progress(cases, label="measuring", unit="frames"):
         sample = load(case)
-        measurement = measure_image(
-            sample.image, sample.spacing_mm, sample.view, sample.phase, predictor=predictor, spec=spec
-        )
+        outputs = network_outputs(sample.image, predictor=predictor, spec=spec)
+        measurement = measure_outputs(outputs, sample.image, sample.spacing_mm, sample.view, sample.phase, spec=spec)
         rows = frame_rows(
             sample,
             measurement.frame,
             structures=spec.structures,
-            anterior_side=anterior_side_of(sample.view, spec),
+            anterior_side=measurement.anterior_side,
             calibration=spec.calibration,
         )
+        if FIRST_PROBABILITIES in outputs:
+            first = segmented(
+                outputs[FIRST_PROBABILITIES],
+                sample.image,
+                sample.spacing_mm,
+                spec=spec,
+                anterior_side=measurement.anterior_side,
+            )
+            rows += first_rows(sample, first.label_map, structures=spec.structures)
+        if measurement.box is not None and spec.box is not None:
+            rows += box_rows(subject_of(sample), sample, measurement.box, spec.box)
         yield MeasuredFrame(sample, measurement, tuple(rows))
 
 

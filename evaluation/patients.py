@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from data_pipeline.sample import Phase, Sample, View
+from data_pipeline.sample import Phase, Sample, Structure, View
 from evaluation.frames import reference_measurement
 from evaluation.rows import (
     CONSTRUCTED,
-    NO_CONTACT_LINE,
+    NO_LA_CLASS,
     NO_REFERENCE,
     NO_REFERENCE_CONTACT_LINE,
     NO_SPACING,
@@ -14,7 +14,9 @@ from evaluation.rows import (
     CaseRow,
     Subject,
 )
+from postprocessing.hinge_points import HingePoints
 from postprocessing.measurement import FrameMeasurement
+from postprocessing.ventricle_base import ventricle_base
 from postprocessing.volumes import ApicalView, ejection_fraction_percent, simpson_biplane_ml, single_plane_ml
 
 VOLUME_UNITS = {"edv": "ml", "esv": "ml", "ef": "percent"}
@@ -35,7 +37,9 @@ def patient_rows(frames: Sequence[tuple[Sample, FrameMeasurement]]) -> list[Case
     Raises:
         ValueError: no frame, frames of several patients, or a view and phase twice.
 
-    Source: lu_net paper §IV-C (biplane Simpson). Deviation: the single-plane estimates are ours.
+    Source: lu_net paper §IV-C (biplane Simpson). Deviation: the single-plane estimates are ours. The axis leads from
+    the middle of the annulus; where the network outlines no atrium, from the base that the ventricle itself shows
+    (`postprocessing/ventricle_base.py`), in the prediction and in a reference without an atrium.
     """
     patients = {sample.patient_id for sample, _ in frames}
     if len(patients) != 1:
@@ -53,9 +57,12 @@ def patient_rows(frames: Sequence[tuple[Sample, FrameMeasurement]]) -> list[Case
         if key in planes["predicted"]:
             raise ValueError(f"`frames` must have each view and phase once. Received: {sample.case_id} twice")
         reference = reference_measurement(sample, "left")  # the side names the points; a volume does not ask
-        planes["predicted"][key] = _plane(prediction, sample.spacing_mm, NO_CONTACT_LINE)
+        without_la = prediction.status == NO_LA_CLASS
+        planes["predicted"][key] = _plane(prediction, sample.spacing_mm, prediction.status, without_la=without_la)
         planes["reference"][key] = (
-            _plane(reference, sample.spacing_mm, NO_REFERENCE_CONTACT_LINE) if reference else NO_REFERENCE
+            _plane(reference, sample.spacing_mm, NO_REFERENCE_CONTACT_LINE, without_la=without_la)
+            if reference
+            else NO_REFERENCE
         )
     rows: list[CaseRow] = []
     for source, by_frame in planes.items():
@@ -67,13 +74,20 @@ def patient_rows(frames: Sequence[tuple[Sample, FrameMeasurement]]) -> list[Case
     return rows + [frame.row("LV", f"{name}{CONSTRUCTED}", value, VOLUME_UNITS[name]) for name, value in truth.items()]
 
 
-def _plane(measurement: FrameMeasurement, spacing_mm: tuple[float, float] | None, failure: str) -> ApicalView | str:
+def _plane(
+    measurement: FrameMeasurement, spacing_mm: tuple[float, float] | None, failure: str, *, without_la: bool
+) -> ApicalView | str:
     """What a volume needs of a frame, or the status that says why it cannot be had."""
-    if measurement.hinge_points is None:
+    if measurement.hinge_points is None and not without_la:
         return failure
     if spacing_mm is None:
         return NO_SPACING
-    return ApicalView(measurement.label_map, measurement.hinge_points, spacing_mm)
+    if measurement.hinge_points is not None:
+        return ApicalView(measurement.label_map, measurement.hinge_points, spacing_mm)
+    if not (measurement.label_map == Structure.LV).any():
+        return NO_VOLUME
+    base = ventricle_base(measurement.label_map, spacing_mm)
+    return ApicalView(measurement.label_map, HingePoints(base, base), spacing_mm)  # a volume asks for their middle
 
 
 def _volume_rows(

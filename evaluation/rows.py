@@ -1,8 +1,13 @@
 """One row per measurement: everything an evaluation knows about a frame and about a patient, in one tidy table.
 
-Frames (`frames.py`). `structure` is LV, MYO, LA, EPI (= LV ∪ MYO) …, or one of two names that are no structures:
+Frames (`frames.py`). `structure` is LV, MYO, LA, EPI (= LV ∪ MYO) …, or one of three names that are no structures:
 
 - of each structure: `dice iou cpa sensitivity specificity pixel_accuracy` (ratio), `mean_absolute_distance hausdorff`;
+  of a network that segments twice (lu_net) the same of its first segmentation with the suffix `_first`. A network that
+  outlines nothing has none of these rows;
+- `BOX`, of a network that locates (`boxes.py`): `box_iou` (ratio) and the signed errors `box_row_centre_error
+  box_col_centre_error box_height_error box_width_error` against the reference's box with the margin that was taught;
+  `box_out` (flag): 1 where the box does not wholly enclose the reference;
 - `ANNULUS`: coordinates `{amvl,pmvl}_{row,col}_{reference,predicted}`, signed errors `{amvl,pmvl}_{row,col}_error`
   (prediction − reference), Euclidean `amvl_error pmvl_error`, `annulus_diameter_{reference,predicted,error}`; the
   same of the calibrated prediction with `_calibrated` (calibration fitted elsewhere: on validation) and
@@ -10,7 +15,9 @@ Frames (`frames.py`). `structure` is LV, MYO, LA, EPI (= LV ∪ MYO) …, or one
 - for frames whose truth is known by construction: `…_constructed` coordinates and diameter,
   `…_error_constructed` (prediction − constructed) with the same calibrated suffixes, and
   `…_error_reference_vs_constructed`: how far the mask-derived reference is itself from the truth;
-- `FRAME`: flags (unit `flag`, 1 or 0) and `image_quality` (unit `grade`, Poor 1, Medium 2, Good 3).
+- `FRAME`: `pixel_accuracy`, the share of all pixels that have the right class; flags (unit `flag`, 1 or 0);
+  `image_quality` (unit `grade`, Poor 1, Medium 2, Good 3); `oracle_margin` where the frame was cropped to the box of
+  its reference before the network saw it: the margin of that box.
 
 Patients (`patients.py`). `structure` is LV, `case` the patient: `{edv,esv,ef}_{reference,predicted,constructed}`
 (biplane), and `{edv,esv,ef}_{a4c,a2c}_{reference,predicted}`, the single-plane estimates that stand in where a view is
@@ -37,6 +44,14 @@ NO_CONTACT_LINE = "no_contact_line"
 NO_REFERENCE_CONTACT_LINE = "no_reference_contact_line"
 NO_REFERENCE = "no_reference"
 """The frame has no reference labels."""
+NO_LA_CLASS = "no_la_class"
+"""The network has no class for LV or LA: hinge points are not its to find."""
+NO_SEGMENTATION = "no_segmentation"
+"""The network locates without outlining anything."""
+NOT_FOUND_BY_NETWORK = (NO_LA_CLASS, NO_SEGMENTATION)
+"""Statuses of what a network is not made for, so that it is no failure of the frame."""
+NO_REFERENCE_BOX = "no_reference_box"
+"""The reference has none of the structures that the box is around."""
 NO_SPACING = "no_spacing"
 """A volume needs millimetres and the pixel pitch is unknown."""
 NO_VOLUME = "no_volume"
@@ -48,8 +63,11 @@ CALIBRATION_UNIT_DIFFERS = "calibration_unit_differs"
 
 ANNULUS = "ANNULUS"
 FRAME = "FRAME"
+BOX = "BOX"
 EPI = "EPI"
 
+FIRST = "_first"
+"""Suffix of the metrics of a network's first segmentation."""
 CALIBRATED = "_calibrated"
 CALIBRATED_IN_SAMPLE = "_calibrated_in_sample"
 CONSTRUCTED = "_constructed"

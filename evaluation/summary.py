@@ -4,8 +4,13 @@ Layout (values are numbers or null; lengths carry their unit in the key of their
 pixel pitch is unknown):
 
 - `n_cases` (frames), `n_patients`, `data`, `split`, `subgroups` {subgroup: frames}.
+- `not_measured` {quantity: status}: what the network is not made for: `hinge_points` (`no_la_class` or
+  `no_segmentation`), and `segmentation` where it outlines nothing. It is in no failure below.
+- `oracle_margin`: where frames were cropped to the box of their reference, the margin of that box, else null.
 - `metrics` {structure: {metric: STATISTICS}}, e.g. `metrics.LV.dice`, `metrics.LV.hausdorff_mm`;
-  `metrics_by_phase` {`ED`, `ES`: the same}.
+  `metrics_by_phase` {`ED`, `ES`: the same}; `metrics_first` the same of the first of two segmentations, else {};
+  `pixel_accuracy`: STATISTICS over all classes, {} where the network outlines nothing.
+- `localisation` {subgroup: LOCALISATION} of a network that locates, else {}.
 - `hinge` {subgroup: HINGE}; `hinge_off_centre` {`centred`, `off_centre`: HINGE} by whether the left atrium is cut off;
   `hinge_constructed`, `hinge_reference_vs_constructed` {subgroup: HINGE} where the truth is constructed, else {}.
 - `annulus` {subgroup: ANNULUS}; `annulus_constructed` likewise.
@@ -17,6 +22,8 @@ pixel pitch is unknown):
 The blocks:
 
 - STATISTICS: `n` (values), `mean`, `sd`, `median`, `p15`, `p85`, `undefined` and `failed` (rows without a value).
+- LOCALISATION: `frames`, `failed`; `iou`: STATISTICS; `row_centre_mm col_centre_mm height_mm width_mm`: STATISTICS of
+  the absolute errors; `out`, `out_share`: frames whose box does not wholly enclose the reference, and their share.
 - HINGE: `frames`, `failed`; by `{amvl,pmvl}_{row,col}_mm`, and by `{row,col}_mm` for both points together:
   {`before`, `calibrated`, `calibrated_in_sample`: SIGNED}; by `amvl_mm`, `pmvl_mm`, and by `distance_mm` for both
   together, {`before`, …: STATISTICS} of the Euclidean error.
@@ -36,15 +43,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from data_pipeline.sample import Phase
-from evaluation.frames import LA_CUT, LA_CUT_CONSTRUCTED
+from evaluation.boxes import BOX_IOU, BOX_OUT
+from evaluation.frames import LA_CUT, LA_CUT_CONSTRUCTED, ORACLE_MARGIN
 from evaluation.patients import VOLUME_VIEWS
 from evaluation.rows import (
     ANNULUS,
+    BOX,
     CONSTRUCTED,
+    FIRST,
     FRAME,
     NO_CONTACT_LINE,
     NO_REFERENCE,
     NO_REFERENCE_CONTACT_LINE,
+    NO_SEGMENTATION,
+    NOT_FOUND_BY_NETWORK,
     OK,
     CaseRow,
     subgroup,
@@ -56,9 +68,11 @@ from evaluation.summary_blocks import (
     Comparison,
     Json,
     Rows,
+    accuracy_block,
     annulus_block,
     clinical_block,
     hinge_block,
+    localisation_block,
     metrics_block,
     position_row,
 )
@@ -89,7 +103,9 @@ def summarise(rows: Iterable[CaseRow], *, data: str, split: str) -> Json:
     patients = [found for found in cases.values() if ("LV", "edv_predicted") in found]
     groups = _subgroups(list(frames.values()))
     everyone = groups[POOLED]
-    outliers = _outliers(frames)
+    not_measured = _not_measured(everyone)
+    outliers = _outliers(frames, judge_hinge_points=not not_measured)
+    locates = any((BOX, BOX_IOU) in found for found in everyone)
     has_truth = any((ANNULUS, "amvl_error" + CONSTRUCTED) in found for found in everyone)
     has_true_volumes = any(("LV", "edv" + CONSTRUCTED) in found for found in patients)
     summary = {
@@ -98,10 +114,15 @@ def summarise(rows: Iterable[CaseRow], *, data: str, split: str) -> Json:
         "data": data,
         "split": split,
         "subgroups": {name: len(group) for name, group in groups.items()},
+        "not_measured": not_measured,
+        "oracle_margin": _oracle_margin(everyone),
         "metrics": metrics_block(everyone),
         "metrics_by_phase": {
             phase.value: metrics_block([f for f in everyone if position_row(f).phase == phase.value]) for phase in Phase
         },
+        "metrics_first": metrics_block(everyone, FIRST),
+        "pixel_accuracy": accuracy_block(everyone),
+        "localisation": {name: localisation_block(group) for name, group in groups.items()} if locates else {},
         "hinge": _by_group(groups, hinge_block, TO_REFERENCE),
         "hinge_off_centre": _by_group(_by_centring(everyone), hinge_block, TO_REFERENCE),
         "hinge_constructed": _by_group(groups, hinge_block, TO_TRUTH) if has_truth else {},
@@ -122,7 +143,7 @@ def summarise(rows: Iterable[CaseRow], *, data: str, split: str) -> Json:
         "failures": [
             {"case": case, "status": found[ANNULUS, "amvl_error"].status}
             for case, found in frames.items()
-            if found[ANNULUS, "amvl_error"].status != OK
+            if found[ANNULUS, "amvl_error"].status not in (OK, *NOT_FOUND_BY_NETWORK)
         ],
     }
     return _without_nan(summary)
@@ -172,7 +193,20 @@ def _by_group(
     return {name: block(group, comparison) for name, group in groups.items()}
 
 
-def _outliers(frames: Mapping[str, Rows]) -> dict[str, list[str]]:
+def _not_measured(frames: Sequence[Rows]) -> dict[str, str]:
+    """What the network is not made for: it shows in the status of the hinge points, the same for all frames."""
+    status = next((s for frame in frames if (s := position_row(frame).status) in NOT_FOUND_BY_NETWORK), None)
+    if status is None:
+        return {}
+    return {"hinge_points": status, **({"segmentation": status} if status == NO_SEGMENTATION else {})}
+
+
+def _oracle_margin(frames: Sequence[Rows]) -> float | None:
+    """The margin of the reference's box that frames were cropped to, the same for all of them."""
+    return next((found[FRAME, ORACLE_MARGIN].value for found in frames if (FRAME, ORACLE_MARGIN) in found), None)
+
+
+def _outliers(frames: Mapping[str, Rows], *, judge_hinge_points: bool) -> dict[str, list[str]]:
     """Frames that need a second look, by what is the matter with them."""
     low, high = PHYSIOLOGICAL_ANNULUS_MM
     tests: dict[str, Callable[[Rows], bool]] = {
@@ -185,7 +219,11 @@ def _outliers(frames: Mapping[str, Rows]) -> dict[str, list[str]]:
             f[ANNULUS, "annulus_diameter_reference"]
         ),
     }
-    outliers = {name: [case for case, frame in frames.items() if test(frame)] for name, test in tests.items()}
+    outliers: dict[str, list[str]] = {}
+    if judge_hinge_points:
+        outliers = {name: [case for case, frame in frames.items() if test(frame)] for name, test in tests.items()}
+    if any((BOX, BOX_OUT) in frame for frame in frames.values()):
+        outliers[BOX_OUT] = [case for case, f in frames.items() if (BOX, BOX_OUT) in f and f[BOX, BOX_OUT].value == 1]
     for flag in FLAGS:
         outliers[flag] = [case for case, f in frames.items() if (FRAME, flag) in f and f[FRAME, flag].value == 1]
     return outliers

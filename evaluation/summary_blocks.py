@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.frames import DISTANCES, RATIOS
+from evaluation.boxes import BOX_ERRORS, BOX_IOU, BOX_OUT
+from evaluation.frames import DISTANCES, PIXEL_ACCURACY, RATIOS
 from evaluation.hinge_points import POINTS
 from evaluation.patients import VOLUME_UNITS
 from evaluation.rows import (
     ANNULUS,
+    BOX,
     CALIBRATED,
     CALIBRATED_IN_SAMPLE,
     CONSTRUCTED,
+    FRAME,
     OK,
     REFERENCE_VS_CONSTRUCTED,
     UNDEFINED,
@@ -48,11 +51,14 @@ TO_TRUTH = Comparison("predicted", "constructed", CONSTRUCTED, STATES)
 REFERENCE_TO_TRUTH = Comparison("reference", "constructed", REFERENCE_VS_CONSTRUCTED, {"before": ""})
 
 
-def metrics_block(frames: Sequence[Rows]) -> Json:
-    """STATISTICS of the overlap and the distances, by structure and metric."""
+def metrics_block(frames: Sequence[Rows], suffix: str = "") -> Json:
+    """STATISTICS of the overlap and the distances, by structure and metric: of the metrics with this suffix."""
     series: dict[str, dict[str, list[CaseRow]]] = {}
     for frame in frames:
-        for (structure, metric), row in frame.items():
+        for (structure, name), row in frame.items():
+            metric = name.removesuffix(suffix)
+            if structure == FRAME or not name.endswith(suffix):
+                continue
             if metric in RATIOS:
                 series.setdefault(structure, {}).setdefault(metric, []).append(row)
             elif metric in DISTANCES:
@@ -61,6 +67,30 @@ def metrics_block(frames: Sequence[Rows]) -> Json:
         structure: {metric: _statistics(rows) for metric, rows in by_metric.items()}
         for structure, by_metric in series.items()
     }
+
+
+def accuracy_block(frames: Sequence[Rows]) -> Json:
+    """STATISTICS of the share of pixels with the right class; {} where the network outlines nothing."""
+    rows = [frame[FRAME, PIXEL_ACCURACY] for frame in frames if (FRAME, PIXEL_ACCURACY) in frame]
+    return _statistics(rows) if rows else {}
+
+
+def localisation_block(frames: Sequence[Rows]) -> Json:
+    """LOCALISATION."""
+    located = [frame for frame in frames if (BOX, BOX_IOU) in frame]
+    outs = _values([frame[BOX, BOX_OUT] for frame in located])
+    block: Json = {
+        "frames": len(located),
+        "failed": sum(frame[BOX, BOX_IOU].status != OK for frame in located),
+        "iou": _statistics([frame[BOX, BOX_IOU] for frame in located]),
+        "out": int(sum(outs)),
+        "out_share": agreement.mean(outs),
+    }
+    for unit, members in _by_unit(located).items():
+        for error in BOX_ERRORS:
+            name = error.removeprefix("box_").removesuffix("_error")
+            block[f"{name}_{unit}"] = _statistics([frame[BOX, error] for frame in members], absolute=True)
+    return block
 
 
 def hinge_block(frames: Sequence[Rows], comparison: Comparison) -> Json:
@@ -112,8 +142,8 @@ def position_row(frame: Rows) -> CaseRow:
     return frame[ANNULUS, "amvl_error"]
 
 
-def _statistics(rows: Sequence[CaseRow]) -> Json:
-    values = _values(rows)
+def _statistics(rows: Sequence[CaseRow], *, absolute: bool = False) -> Json:
+    values = [abs(value) for value in _values(rows)] if absolute else _values(rows)
     spread = agreement.percentiles(values)
     undefined = sum(row.status == UNDEFINED for row in rows)
     return {

@@ -1,6 +1,7 @@
 """One frame with its measurement drawn on it, for people to judge: contours, contact line, hinge points, diameter."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -10,7 +11,18 @@ from scipy.ndimage import gaussian_filter1d
 
 from data_pipeline.sample import Point, Structure
 from postprocessing.hinge_points import HingePoints
-from reports.style import SCREEN_CONTACT, SCREEN_DIAMETER, SCREEN_GROUND, SCREEN_STRUCTURES, SCREEN_TEXT, Colour
+from reports.style import (
+    SCREEN_BOX,
+    SCREEN_CONTACT,
+    SCREEN_DIAMETER,
+    SCREEN_GROUND,
+    SCREEN_STRUCTURES,
+    SCREEN_TEXT,
+    Colour,
+)
+
+Box = tuple[float, float, float, float]
+"""(row_min, row_max, col_min, col_max), pixel edges, native grid: the whole frame is (0, H, 0, W)."""
 
 Picture = npt.NDArray[np.uint8]
 """(rows, cols, 3), red-green-blue."""
@@ -32,6 +44,9 @@ def draw_overlay(
     reference_hinge_points: HingePoints | None = None,
     diameter_text: str | None = None,
     spacing_mm: tuple[float, float] | None = None,
+    box: Box | None = None,
+    reference_box: Box | None = None,
+    why_no_hinge_points: str | None = "LV and LA do not touch",
 ) -> Picture:
     """The frame in grey with predicted contours (solid), reference contours (dashed) and the hinge points on it.
 
@@ -43,10 +58,13 @@ def draw_overlay(
         prediction: (H, W) `Structure` codes.
         reference: (H, W) `Structure` codes, or None.
         contact_line: (N, 2) points (row, col) in order along the line, or None.
-        hinge_points: predicted aMVL and pMVL, or None; without them the legend says that there are none.
+        hinge_points: predicted aMVL and pMVL, or None; without them the legend says that there are none, and why.
         reference_hinge_points: reference aMVL and pMVL, or None.
         diameter_text: written beside the diameter, e.g. `31.4 mm`; needs `hinge_points`.
         spacing_mm: (row, col) pixel pitch in mm; None draws the pixels square.
+        box: located by the network (solid), or None; what lies beyond the frame is not seen.
+        reference_box: the one that it should have found (dashed), or None.
+        why_no_hinge_points: None where nobody expects any, and the legend has no word of them.
 
     Returns:
         (rows, cols, 3) uint8, red-green-blue.
@@ -69,6 +87,13 @@ def draw_overlay(
                 canvas.outline(reference == structure, SCREEN_STRUCTURES[structure.name], dashed=True)
         legend.append(_line_entry("reference", SCREEN_TEXT, dashed=True))
 
+    if reference_box is not None:
+        canvas.rectangle(reference_box, SCREEN_BOX, dashed=True)
+        legend.append(_line_entry("reference box", SCREEN_BOX, dashed=True))
+    if box is not None:
+        canvas.rectangle(box, SCREEN_BOX, dashed=False)
+        legend.append(_line_entry("box", SCREEN_BOX, dashed=False))
+
     if contact_line is not None and len(contact_line) > 1:
         canvas.polyline([(float(r), float(c)) for r, c in contact_line], SCREEN_CONTACT, thickness=3)
         legend.append(_line_entry("contact line", SCREEN_CONTACT, dashed=False))
@@ -88,8 +113,8 @@ def draw_overlay(
         canvas.text_beyond("pMVL", hinge_points.pmvl, away_from=hinge_points.amvl)
         if diameter_text:
             canvas.text_below(diameter_text, hinge_points.amvl, hinge_points.pmvl, SCREEN_DIAMETER)
-    else:
-        legend.append(_LegendEntry("no hinge points: LV and LA do not touch", None))
+    elif why_no_hinge_points is not None:
+        legend.append(_LegendEntry(f"no hinge points: {why_no_hinge_points}", None))
     if reference_hinge_points is not None:
         legend.append(_LegendEntry("reference points", _legend_cross))
     return canvas.finished(legend)
@@ -170,6 +195,16 @@ class _Canvas:
         steps = max(2, int(np.hypot(x1 - x0, y1 - y0)))
         line = np.stack([np.linspace(x0, x1, steps), np.linspace(y0, y1, steps)], axis=1)
         self._stroke(_dashes(line, DASH_PX * self.unit, GAP_PX * self.unit), colour, thickness=2, rim=False)
+
+    def rectangle(self, box: Box, colour: Colour, *, dashed: bool) -> None:
+        """A box given by pixel edges, which lie half a pixel beyond the centres that points are given by."""
+        top, bottom, left, right = (edge - 0.5 for edge in box)
+        corners = [(top, left), (top, right), (bottom, right), (bottom, left), (top, left)]
+        if dashed:
+            for start, end in pairwise(corners):
+                self.dashed_line(start, end, colour)
+        else:
+            self.polyline(corners, colour, thickness=3)
 
     def disc(self, point: Point, colour: Colour) -> None:
         x, y = (round(v) for v in self.place(point))

@@ -51,5 +51,6 @@ SCREEN_STRUCTURES: Final[dict[str, Colour]] = {
 }
 SCREEN_CONTACT: Final[Colour] = (255, 255, 255)
 SCREEN_DIAMETER: Final[Colour] = (255, 232, 60)
+SCREEN_BOX: Final[Colour] = (255, 92, 92)
 SCREEN_TEXT: Final[Colour] = (240, 240, 240)
 SCREEN_GROUND: Final[Colour] = (12, 14, 18)

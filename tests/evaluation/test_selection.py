@@ -21,7 +21,7 @@ def rows(errors: dict[str, float | None]) -> list[CaseRow]:
 def test_best_median_worst_by_mean_error_and_the_failures():
     errors = {f"c{i}": float(i) + 2 for i in range(9)} | {"x1": None}
     shown = shown_cases(rows(errors), each=2)
-    assert [(s.case, s.kind, s.hinge_error) for s in shown] == [
+    assert [(s.case, s.kind, s.hinge_error_mm) for s in shown] == [
         ("c0", "best", 2.0),
         ("c1", "best", 3.0),
         ("c3", "median", 5.0),
