@@ -108,6 +108,8 @@ def write_overlay(path: Path, frame: Frame, measurement: ImageMeasurement) -> No
         hinge_points=found.hinge_points,
         diameter_text=None if found.annulus_diameter is None else f"{found.annulus_diameter:.1f} {found.unit}",
         spacing_mm=frame.spacing_mm,
+        box=measurement.box,
+        why_no_hinge_points="LV and LA do not touch" if found.status == "no_contact_line" else None,
     )
     content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
     with atomic_path(path) as temporary:

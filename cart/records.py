@@ -19,8 +19,16 @@ from shell.errors import UserError
 Record = dict[str, Any]
 """One row of measurements.json: strings, numbers, None, lists and dicts of those."""
 
+BOX_COLUMNS = ("box_row_min_px", "box_row_max_px", "box_col_min_px", "box_col_max_px")
+
 FAILED = "failed"
 """Status of an input that could not be read or measured at all; its `error` says why."""
+
+STATUS_WORDS = {
+    "no_la_class": "no hinge points: this network outlines no left atrium",
+    "no_segmentation": "nothing outlined;",
+}
+"""What a status says on a line for people, where its name would leave them guessing."""
 
 LIBRARIES = {
     "numpy": ("numpy",),
@@ -86,7 +94,10 @@ def measure_files(
 
 
 def measurement_record(frame: Frame, measurement: ImageMeasurement) -> Record:
-    """One measured frame as plain JSON values. Points are (row, col) pixels, pixel centres, the image's own grid."""
+    """One measured frame as plain JSON values, on the image's own grid.
+
+    Points are (row, col) pixels, pixel centres; a box is (row_min, row_max, col_min, col_max), pixel edges.
+    """
     found, calibrated = measurement.frame, measurement.calibrated
     return {
         "input": str(frame.path),
@@ -99,6 +110,7 @@ def measurement_record(frame: Frame, measurement: ImageMeasurement) -> Record:
         "hinge_points_px": _points(found.hinge_points) if found.hinge_points else None,
         "annulus_diameter": float(found.annulus_diameter) if found.annulus_diameter is not None else None,
         "unit": found.unit,
+        "box_px": list(measurement.box) if measurement.box else None,
         "calibrated": {
             "hinge_points_px": _points(calibrated.hinge_points),
             "annulus_diameter": float(calibrated.annulus_diameter),
@@ -129,7 +141,8 @@ def csv_row(record: Record) -> dict[str, str | float]:
             row |= {f"{name}_row_px{suffix}": row_px, f"{name}_col_px{suffix}": col_px}
         diameter = source.get("annulus_diameter")
         row[f"annulus_diameter{suffix}"] = "" if diameter is None else diameter
-    return row | {"error": record.get("error", "")}
+    edges = record.get("box_px") or ("",) * len(BOX_COLUMNS)
+    return row | dict(zip(BOX_COLUMNS, edges, strict=True)) | {"error": record.get("error", "")}
 
 
 def summary_line(record: Record) -> str:
@@ -138,9 +151,14 @@ def summary_line(record: Record) -> str:
         return f"failed: {record['error']}"
     words = [record[key] for key in ("view", "phase") if record[key]]
     diameter, calibrated = record["annulus_diameter"], record["calibrated"]
-    words.append(record["status"] if diameter is None else f"{diameter:.1f} {record['unit']}")
+    words.append(
+        STATUS_WORDS.get(record["status"], record["status"]) if diameter is None else f"{diameter:.1f} {record['unit']}"
+    )
     if calibrated:
         words.append(f"(calibrated {calibrated['annulus_diameter']:.1f})")
+    if record["box_px"]:
+        top, bottom, left, right = record["box_px"]
+        words.append(f"box rows {top:.0f}-{bottom:.0f}, columns {left:.0f}-{right:.0f} px")
     if record["flags"]:
         words.append(f"[{', '.join(record['flags'])}]")
     return f"{record['input']}: {' '.join(words)}"

@@ -13,9 +13,17 @@ import pytest
 
 import predict
 from shell.command import run_command
-from tests.export.drawn_heart import DIAMETER_MM, heart_image, saved_model_bundle, tflite_bundle, write_heart_nifti
+from tests.export.drawn_heart import (
+    BOX_NATIVE,
+    DIAMETER_MM,
+    heart_image,
+    localiser_bundle,
+    saved_model_bundle,
+    tflite_bundle,
+    write_heart_nifti,
+)
 
-__all__ = ["saved_model_bundle", "tflite_bundle"]  # fixtures
+__all__ = ["localiser_bundle", "saved_model_bundle", "tflite_bundle"]  # fixtures
 
 ROOT = Path(__file__).parents[1]
 
@@ -110,6 +118,29 @@ def test_anterior_side_swaps_the_points(tflite_bundle: Path, heart: Path, tmp_pa
     (left,), (right,) = measurements(tmp_path / "left"), measurements(tmp_path / "right")
     assert left["hinge_points_px"]["amvl"] == right["hinge_points_px"]["pmvl"]
     assert right["calibrated"] is None
+
+
+def test_a_localiser_gives_its_box_and_needs_no_view(
+    localiser_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "frame.png"
+    cv2.imwrite(str(picture), heart_image().astype(np.uint8))
+    out = tmp_path / "out"
+    assert run("--bundle", localiser_bundle, picture, "--out", out) == 0
+    (record,) = measurements(out)
+    assert record["box_px"] == pytest.approx(BOX_NATIVE, abs=1e-4)
+    assert (record["status"], record["annulus_diameter"], record["anterior_side"]) == ("no_segmentation", None, None)
+    said = capsys.readouterr().out
+    assert f"{picture}: nothing outlined; box rows 16-72, columns 60-132 px" in said
+    with (out / "measurements.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["box_col_max_px"]) == record["box_px"][3]
+    assert row["anterior_side"] == ""
+    overlay = cv2.imread(str(out / record["overlay"])).astype(int)
+    reddish = (overlay[..., 2] > 150) & (overlay[..., 1] < 110)
+    rows, cols = np.flatnonzero(reddish[:640].any(1)), np.flatnonzero(reddish[:640].any(0))  # above the legend
+    # 128 × 192 pixels are drawn five times as large: edges at rows 80 and 360, columns 300 and 660, 3 pixels wide.
+    assert (rows[0], rows[-1], cols[0], cols[-1]) == pytest.approx((79, 360, 299, 660), abs=2)
 
 
 def test_failures_are_reported_and_the_rest_is_measured(

@@ -4,8 +4,8 @@ from cart.measure import BoxSpec
 from data_pipeline.sample import Structure
 from evaluation.boxes import box_rows
 from evaluation.frames import subject_of
-from tests.evaluation.drawn import labels, sample, values
 from tests.evaluation.drawn import by_metric as rows_by_metric
+from tests.evaluation.drawn import labels, sample, values
 
 # LV and MYO of `labels()` fill rows 10 to 19 and columns 10 to 20: 10 rows of 0.5 mm, 11 columns of 2 mm.
 SPEC = BoxSpec((Structure.LV, Structure.MYO), margin=0.1)

@@ -6,6 +6,8 @@ each class by the squared distance of the pixel from the class's grey level, whi
 that all classes share: one 1 × 1 convolution.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -41,6 +43,11 @@ DIAMETER_MM = 16 * 3 * 0.3
 BIAS_MM = (0.5, 0.3, -1.0, 0.6)
 CALIBRATION = Calibration(bias={"all": BIAS_MM}, n={"all": 9}, unit="mm", fitted_on="validation")
 RECIPE = Recipe(name="drawn", paper="none", model="unet1", classes=CLASSES, input_height=GRID, input_width=GRID)
+LOCALISER_RECIPE = replace(RECIPE, model="u_l1", classes=CLASSES[:3], loss="box", box_margin=0.0)
+
+BOX = (8, CONTACT_ROW, 20, 44)
+"""Of LV and MYO on the network's grid: (row_min, row_max, col_min, col_max), pixel edges."""
+BOX_NATIVE = (16, 72, 60, 132)
 
 
 def heart_labels(*, contact: bool = True) -> npt.NDArray[np.uint8]:
@@ -71,18 +78,34 @@ def heart_network(sharpness: float = 200.0) -> keras.Model:
     return model
 
 
+def heart_localiser() -> keras.Model:
+    """(n, 64, 64, 1) → the box of LV and MYO, whatever the image."""
+    inputs = keras.Input((GRID, GRID, 1), name="image")
+    box = keras.layers.Dense(4, kernel_initializer="zeros")
+    model = keras.Model(inputs, {"box": box(keras.layers.Flatten()(inputs))}, name="always_there")
+    kernel, _ = box.get_weights()
+    box.set_weights([kernel, np.array(BOX, np.float32) / GRID])
+    return model
+
+
 def heart_sample(*, contact: bool = True, view: View | None = View.A4C) -> Sample:
     image = heart_image(contact=contact)
     return Sample(image, None, SPACING_MM, "patient0001", view, Phase.ED, "drawn")
 
 
-def heart_run(folder: Path, *, calibration: Calibration | None = CALIBRATION) -> Run:
+def heart_run(
+    folder: Path,
+    *,
+    calibration: Calibration | None = CALIBRATION,
+    recipe: Recipe = RECIPE,
+    network: Callable[[], keras.Model] = heart_network,
+) -> Run:
     return Run(
         folder=folder,
-        recipe=RECIPE,
-        model=heart_network(),
-        structures=tuple(Structure[name] for name in CLASSES),
-        preprocessing=preprocessing_of(RECIPE),
+        recipe=recipe,
+        model=network(),
+        structures=tuple(Structure[name] for name in recipe.classes),
+        preprocessing=preprocessing_of(recipe),
         split=Split((), (), (), "none"),
         calibration=calibration,
         data_spec="phantom",
@@ -93,8 +116,12 @@ def heart_frames() -> ParityFrames:
     return ParityFrames((heart_sample(), heart_sample(contact=False), heart_sample(view=None)), "drawn hearts")
 
 
-def write_heart_bundle(folder: Path, format_name: str) -> Path:
-    run = heart_run(folder)
+def localiser_run(folder: Path) -> Run:
+    return heart_run(folder, calibration=None, recipe=LOCALISER_RECIPE, network=heart_localiser)
+
+
+def write_heart_bundle(folder: Path, format_name: str, make_run: Callable[[Path], Run] = heart_run) -> Path:
+    run = make_run(folder)
     frames = heart_frames()
     write_bundle(
         run,
@@ -133,3 +160,8 @@ def tflite_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def saved_model_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_heart_bundle(tmp_path_factory.mktemp("bundles") / "saved_model", "saved_model")
+
+
+@pytest.fixture(scope="session")
+def localiser_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_heart_bundle(tmp_path_factory.mktemp("boxes") / "tflite-float32", "tflite-float32", localiser_run)
