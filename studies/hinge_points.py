@@ -8,7 +8,7 @@ SUBGROUPS = ("A4C-ED", "A4C-ES", "A2C-ED", "A2C-ES")
 PREDICTED_MM = (27.9, 24.4, 31.3, 26.3)  # Table 2
 REFERENCE_MM = (28.8, 28.3, 31.7, 26.1)  # Table 2
 
-NETWORK = Network("unet_vgg16", "unet_vgg16", "hinge_points", ("classes=lv_la",))  # §3.2: background, LV, LA
+NETWORK = Network("unet_vgg16-lv_la", "unet_vgg16", "hinge_points", ("classes=lv_la",))  # §3.2: background, LV, LA
 
 
 def _error(axis: str) -> tuple[str, ...]:

@@ -74,9 +74,9 @@ def _inner_changes(key: str, theirs: Mapping[str, Any], ours: Mapping[str, Any])
         if theirs.get(name) == ours.get(name):
             continue
         if name not in theirs:
-            found.append(f"{key}.{name} {_text(ours[name])}, which the paper's has not")
+            found.append(f"{key}.{name} {_text(ours[name])}, not set in the recipe")
         elif name not in ours:
-            found.append(f"no {key}.{name}, not {_text(theirs[name])}")
+            found.append(f"no {key}.{name}, {_text(theirs[name])} in the recipe")
         else:
             found.append(f"{key}.{name} {_text(ours[name])}, not {_text(theirs[name])}")
     return found

@@ -148,13 +148,12 @@ def difference_text(entry: Entry, digits: int) -> str:
 
 
 def lacking_of(row: ResultRow, columns: Sequence[Column]) -> list[str]:
-    """Which figures of a row are not ours to give, and why: `MV: no MV among the classes`."""
+    """Which figures of a row are not ours to give, and why: `dice_MV: no MV among the classes`."""
     by_reason: dict[str, list[str]] = {}
     for column in columns:
         entry = row.entries[column.key]
         if row.done and entry.lacking:
-            heading = f"{column.group} {column.name}".strip()
-            by_reason.setdefault(entry.lacking, []).append(heading)
+            by_reason.setdefault(entry.lacking, []).append(column.key)
     return [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
 
 

@@ -1,0 +1,70 @@
+"""Figures taken from an evaluation worked by hand."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from reports.evaluation_folder import Evaluation, read_evaluation
+from studies import figures
+from studies.figures import mean_of, median_of, of_volumes, poor_images
+from tests.studies.made import row, write_evaluation
+
+FRAMES = ("a_4CH_ED", "a_4CH_ES", "b_4CH_ED", "b_2CH_ED")
+DICE = (0.9, 0.8, 0.7, 0.2)
+QUALITY = (3.0, 2.0, 3.0, 1.0)  # one frame of patient b is poor
+ERRORS_MM = (-1.0, 2.0, -4.0, 3.0)
+
+
+@pytest.fixture
+def evaluation(tmp_path: Path) -> Evaluation:
+    rows = [row(case, "LV", "dice", value) for case, value in zip(FRAMES, DICE, strict=True)]
+    rows += [row(case, "FRAME", "image_quality", grade, "grade") for case, grade in zip(FRAMES, QUALITY, strict=True)]
+    rows += [row(case, "ANNULUS", "amvl_col_error", e, "mm") for case, e in zip(FRAMES, ERRORS_MM, strict=True)]
+    rows += [row(case, "ANNULUS", "pmvl_col_error", 10.0, "mm") for case in FRAMES[:1]]
+    rows += [row(case, "LA", "dice", None) for case in FRAMES]
+    rows += [row(case, "LV", "hausdorff", 5.0, "px") for case in FRAMES]
+    for patient, reference, predicted in (("a", 60.0, 58.0), ("b", 40.0, 50.0), ("c", 50.0, None)):
+        rows.append(row(patient, "LV", "ef_reference", reference, "percent"))
+        rows.append(row(patient, "LV", "ef_predicted", predicted, "percent"))
+    return read_evaluation(write_evaluation(tmp_path / "evaluation", rows))
+
+
+def test_the_mean_over_the_frames(evaluation: Evaluation) -> None:
+    assert mean_of("LV", "dice")(evaluation) == pytest.approx(0.65)
+    assert mean_of("LV", "dice", phase="ED")(evaluation) == pytest.approx(0.6)
+    assert mean_of("LV", "dice", subgroup="A4C-ES")(evaluation) == pytest.approx(0.8)
+
+
+def test_patients_with_a_poor_image_are_left_out_whole(evaluation: Evaluation) -> None:
+    assert poor_images(evaluation) == {"b"}
+    assert mean_of("LV", "dice", without=poor_images)(evaluation) == pytest.approx(0.85)
+
+
+def test_absolute_errors(evaluation: Evaluation) -> None:
+    assert mean_of("ANNULUS", "amvl_col_error", unit="mm")(evaluation) == 0.0
+    assert mean_of("ANNULUS", "amvl_col_error", unit="mm", absolute=True)(evaluation) == 2.5
+    assert median_of("amvl_col_error", absolute=True)(evaluation) == 2.5
+    assert median_of("amvl_col_error", "pmvl_col_error", absolute=True)(evaluation) == 3.0
+    assert median_of("amvl_col_error", subgroup="A2C-ED")(evaluation) == 3.0
+
+
+def test_what_was_not_measured_is_nan(evaluation: Evaluation) -> None:
+    assert math.isnan(mean_of("LA", "dice")(evaluation))
+    assert math.isnan(mean_of("MV", "dice")(evaluation))
+    assert math.isnan(mean_of("LV", "hausdorff", unit="mm")(evaluation))  # pixels are no millimetres
+    assert math.isnan(median_of("pmvl_row_error")(evaluation))
+    assert math.isnan(of_volumes("edv", figures.correlation)(evaluation))
+
+
+def test_agreement_of_volumes(evaluation: Evaluation) -> None:
+    """Differences −2 and +10: bias 4, standard deviation 8.485; patient c has no prediction."""
+    assert of_volumes("ef", figures.bias)(evaluation) == pytest.approx(4.0)
+    assert of_volumes("ef", figures.limits)(evaluation) == pytest.approx(1.96 * 72**0.5)
+    assert of_volumes("ef", figures.absolute_error)(evaluation) == pytest.approx(6.0)
+    assert of_volumes("ef", figures.correlation)(evaluation) == pytest.approx(1.0)
+    assert of_volumes("ef", figures.bias, without=poor_images)(evaluation) == pytest.approx(-2.0)
+
+
+def test_percentages(evaluation: Evaluation) -> None:
+    assert figures.in_percent(mean_of("LV", "dice"))(evaluation) == pytest.approx(65.0)
