@@ -25,6 +25,8 @@ def start_backend() -> None:
     TensorFlow logs before its log level can take effect. If it fails to start, everything held back is shown.
     `TF_CPP_MIN_LOG_LEVEL=0` in the environment shows it all.
 
+    From then on the networks of this process train with the backend's fused kernels (`training.kernels`).
+
     Raises:
         UsageError: `KERAS_BACKEND` names something else, or JAX is not installed.
     """
@@ -38,9 +40,12 @@ def start_backend() -> None:
         )
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         _start_tensorflow(wanted)
-        return
-    with _standard_error_held_back():
-        _start_tensorflow(wanted)
+    else:
+        with _standard_error_held_back():
+            _start_tensorflow(wanted)
+    from training.kernels import use_fused_kernels
+
+    use_fused_kernels()
 
 
 def set_learning_rate(model: "keras.Model", rate: float) -> None:
