@@ -15,7 +15,9 @@ IMPROVED_RESUNET_TABLE2 = Plan(
             title="Table 2. Comparison of results from different segmentation methods",
             columns=(
                 Column("dice_LV", "", "Dice, %", in_percent(mean_of("LV", "dice")), "%", 2, ("LV",)),
-                Column("accuracy_LV", "", "Accuracy, %", in_percent(mean_of("LV", "pixel_accuracy")), "%", 2, ("LV",)),
+                Column(
+                    "accuracy_LV", "", "Accuracy, %", in_percent(mean_of("FRAME", "pixel_accuracy")), "%", 2, ("LV",)
+                ),
             ),
             rows=(
                 Row("U-Net", Network("unet-lv", "unet", "improved_resunet"), {"dice_LV": 87.35, "accuracy_LV": 97.36}),

@@ -1,6 +1,7 @@
 """The LU-Net paper: localisation (Table I), segmentation (Tables II to IV) and its motivation study (Table II)."""
 
 from studies.figures import (
+    Figure,
     Patients,
     absolute_error,
     bias,
@@ -38,14 +39,16 @@ def oracle(margin: str) -> Network:
     return Network(f"unet1-oracle-m{margin}", "unet1", "lu_net_motivation", (f"oracle_margin={int(margin) / 100:g}",))
 
 
-def contour_columns(without: Patients, *, dice: bool) -> tuple[Column, ...]:
-    """Dice, d_m and d_H of endocardium and epicardium."""
+def contour_columns(without: Patients, *, dice: bool, suffix: str = "") -> tuple[Column, ...]:
+    """Dice, d_m and d_H of endocardium and epicardium; with the suffix `_first` by the first of two networks."""
     columns: list[Column] = []
     for key, structure, needs in (("endo", "LV", ("LV",)), ("epi", "EPI", ("LV", "MYO"))):
         if dice:
-            columns.append(Column(f"{key}_dice", key, "Dice", mean_of(structure, "dice", without=without), needs=needs))
+            columns.append(
+                Column(f"{key}_dice", key, "Dice", mean_of(structure, f"dice{suffix}", without=without), needs=needs)
+            )
         for name, metric in (("d_m", "mean_absolute_distance"), ("d_H", "hausdorff")):
-            figure = mean_of(structure, metric, unit="mm", without=without)
+            figure = mean_of(structure, metric + suffix, unit="mm", without=without)
             columns.append(Column(f"{key}_{name}", key, f"{name}, mm", figure, "mm", 1, needs))
     return tuple(columns)
 
@@ -56,22 +59,33 @@ def contours(*figures: float) -> dict[str, float]:
     return dict(zip(keys, figures, strict=True))
 
 
+def distances(*figures: float) -> dict[str, float]:
+    """The paper's figures of a row of Table IV, in its order."""
+    return dict(zip(("endo_d_m", "endo_d_H", "epi_d_m", "epi_d_H"), figures, strict=True))
+
+
 INTRA_OBSERVER = Row("intra-observer", None, contours(0.937, 1.4, 4.5, 0.954, 1.7, 5.0))
 UNET1 = Row("U-Net1", segmentation("unet1"), contours(0.920, 1.7, 5.6, 0.947, 1.9, 6.2))
 
+
+def box_error(name: str) -> Figure:
+    """The mean absolute error of the box's centre or side."""
+    return mean_of("BOX", f"box_{name}_error", unit="mm", absolute=True)
+
+
 BOX_COLUMNS = (
-    Column("iou", "", "IOU", mean_of("BOX", "iou")),
-    Column("x_c", "Error, mm", "x_c", mean_of("BOX", "centre_col_error", unit="mm", absolute=True), "mm", 1),
-    Column("y_c", "Error, mm", "y_c", mean_of("BOX", "centre_row_error", unit="mm", absolute=True), "mm", 1),
-    Column("h", "Error, mm", "h", mean_of("BOX", "height_error", unit="mm", absolute=True), "mm", 1),
-    Column("w", "Error, mm", "w", mean_of("BOX", "width_error", unit="mm", absolute=True), "mm", 1),
-    Column("out", "", "BB out, %", in_percent(mean_of("BOX", "out", unit="flag")), "%", 0),
+    Column("iou", "", "IOU", mean_of("BOX", "box_iou")),
+    Column("x_c", "Error, mm", "x_c", box_error("col_centre"), "mm", 1),
+    Column("y_c", "Error, mm", "y_c", box_error("row_centre"), "mm", 1),
+    Column("h", "Error, mm", "h", box_error("height"), "mm", 1),
+    Column("w", "Error, mm", "w", box_error("width"), "mm", 1),
+    Column("out", "", "BB out, %", in_percent(mean_of("BOX", "box_out", unit="flag")), "%", 0),
 )
 
 
 def box(*figures: float) -> dict[str, float]:
-    """The paper's figures of a row of Table I, in its order."""
-    return dict(zip((column.key for column in BOX_COLUMNS), figures, strict=True))
+    """The paper's figures of a row of Table I, in its order; §V-D has no BB out."""
+    return {column.key: figure for column, figure in zip(BOX_COLUMNS, figures, strict=False)}
 
 
 LU_NET_TABLE1 = Plan(
@@ -222,14 +236,23 @@ LU_NET_TABLE2 = Plan(
             title="Table IV. Segmentation accuracy, patients with poor images among them",
             columns=contour_columns(everyone, dice=False),
             rows=(
+                Row("U-Net1", segmentation("unet1"), distances(2.0, 6.1, 2.0, 6.5)),
                 Row(
-                    "U-Net1",
-                    segmentation("unet1"),
-                    {"endo_d_m": 2.0, "endo_d_H": 6.1, "epi_d_m": 2.0, "epi_d_H": 6.5},
+                    "LU-Net-m5-o1",
+                    LU_NET_M5,
+                    distances(2.1, 7.0, 1.9, 6.2),
+                    figures={c.key: c.figure for c in contour_columns(everyone, dice=False, suffix="_first")},
                 ),
-                Row("LU-Net-m5-o2", LU_NET_M5, {"endo_d_m": 1.8, "endo_d_H": 5.7, "epi_d_m": 1.6, "epi_d_H": 5.3}),
+                Row("LU-Net-m5-o2", LU_NET_M5, distances(1.8, 5.7, 1.6, 5.3)),
             ),
-            notes=(POOLED, "LU-Net-m5-o1, the first of its two networks, is not measured by itself."),
+            notes=(POOLED, "o1: the first of its two networks, which proposes the box; o2: the second, inside it."),
+        ),
+        Table(
+            key="localisation",
+            title="§V-D. Localisation by LU-Net",
+            columns=BOX_COLUMNS,
+            rows=(Row("LU-Net-m5", LU_NET_M5, box(0.906, 1.5, 1.5, 3.3, 3.5)), Row("LU-Net-m15", LU_NET_M15, {})),
+            notes=(POOLED,),
         ),
     ),
 )

@@ -59,12 +59,18 @@ class Row:
         network: what fills it; None where only the paper's figures stand (an observer).
         paper: column key → the paper's figure; a column not named has none.
         note: what there is to say about the paper's figures.
+        figures: column key → how this row takes its figure, where it is not as the others do.
     """
 
     name: str
     network: Network | None
     paper: Mapping[str, float]
     note: str = ""
+    figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
+
+    def figure(self, column: Column) -> Figure:
+        """How the row's figure of a column is taken from an evaluation."""
+        return self.figures.get(column.key, column.figure)
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,7 @@ class Plan:
     tables: tuple[Table, ...]
     folds: tuple[int | None, ...] = (None,)
     seeds: tuple[int, ...] = (0,)
-    version: int = field(default=1)
+    version: int = 1
 
     @property
     def networks(self) -> tuple[Network, ...]:

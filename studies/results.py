@@ -122,7 +122,7 @@ def _entry(row: Row, column: Column, jobs: Sequence[Job], evaluations: Sequence[
     missing = [name for name in column.needs if name not in jobs[0].recipe.classes]
     if missing:
         return Entry(paper, (), f"no {' and '.join(missing)} among the classes")
-    figures = tuple(value for evaluation in evaluations if math.isfinite(value := column.figure(evaluation)))
+    figures = tuple(value for found in evaluations if math.isfinite(value := row.figure(column)(found)))
     if figures:
         return Entry(paper, figures)
     in_px = column.unit == "mm" and any(evaluation.length_unit == "px" for evaluation in evaluations)

@@ -65,6 +65,13 @@ def test_ours_is_the_mean_over_the_jobs_beside_the_papers(tmp_path: Path) -> Non
     assert [r.row.name for r in table.rows] == ["expert", "U-Net1"]  # the third was not asked for
 
 
+def test_a_row_may_take_a_figure_in_its_own_way(tmp_path: Path) -> None:
+    first = dataclasses.replace(TABLE.rows[1], figures={"dice": mean_of("LV", "dice_first")})
+    job = finished(made_job(tmp_path), [row("p_4CH_ED", "LV", "dice", 0.9), row("p_4CH_ED", "LV", "dice_first", 0.7)])
+    plan = small_plan(dataclasses.replace(TABLE, rows=(TABLE.rows[1], dataclasses.replace(first, name="first"))))
+    assert [r.entries["dice"].mean for r in only_table([job], plan).rows] == [0.9, 0.7]
+
+
 def test_one_job_has_no_spread(tmp_path: Path) -> None:
     entry = only_table([done(tmp_path, None, 0.9)]).rows[1].entries["dice"]
     assert entry.mean == pytest.approx(0.9)
