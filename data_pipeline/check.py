@@ -16,11 +16,12 @@ from data_pipeline.sample import Case, Phase, Structure, View
 from data_pipeline.spec import Dataset, open_dataset
 from data_pipeline.splits import FOLDS, checked_fold, shorten
 from postprocessing.contact_line import ContactLineNotFound, pixel_contact_line
+from postprocessing.valve import valve_as_blood
 from shell.command import add_debug_option, run_command
 from shell.errors import UserError
 from shell.progress import progress
 
-EXPECTED = (Structure.LV, Structure.MYO, Structure.LA)  # in every apical view
+EXPECTED = (Structure.LV, Structure.MYO, Structure.LA)  # in every apical view, where the data set labels them at all
 
 EPILOG = """\
 one line per finding, on standard output:
@@ -30,18 +31,20 @@ errors (the frame cannot be used, or a result made with it would be wrong):
   missing or unreadable file, empty or truncated file, image without mask or mask without image, volume or sequence
   where one frame is needed, pixel pitch that is not positive, NaN pixels, label outside the code book, label that is
   not a whole number, mask of another size or pitch than its image, one image under two patients, a patient in two
-  parts of a split, an official fold that was asked for and leaves a part empty
+  parts of a split, an official fold that was asked for and leaves a part empty; LabelMe: a shape whose name has no
+  meaning or that has no area
 
 warnings (usable, but have a look):
   LV, MYO or LA empty in an apical view, LV and LA without contact (no hinge points), ED LV smaller than ES LV
   (area in mm2), one image twice under one patient, frames without mask, frames without pixel pitch, an official fold
-  without patients in one part, patients in no official list
+  without patients in one part, patients in no official list, pictures that nobody labelled
 
 exit code: 0 no error (warnings may be there), 1 errors, 2 wrong usage
 
 example:
   python -m data_pipeline.check phantom
   python -m data_pipeline.check 'camus:../data/camus?splits=../data/camus_splits' --fold 5
+  python -m data_pipeline.check labelme:../data/valves --structures LV LA MV
 """
 
 
@@ -95,13 +98,15 @@ def check_dataset(dataset: Dataset, fold: int | None = None) -> Iterator[Finding
         if sample.labels is None:
             unlabelled += 1
             continue
-        yield from _check_structures(case, sample.labels)
+        yield from _check_structures(case, sample.labels, dataset.structures)
         row_mm, col_mm = sample.spacing_mm or (1.0, 1.0)
-        area = float(np.count_nonzero(sample.labels == Structure.LV)) * row_mm * col_mm
+        area = float(np.count_nonzero(valve_as_blood(sample.labels) == Structure.LV)) * row_mm * col_mm
         unit = "mm2" if sample.spacing_mm else "px"
         lv_areas[case.patient_id, case.view][case.phase] = LVArea(case, area, unit)
     yield from _check_contraction(lv_areas)
     yield from _check_duplicates(cases_of_image)
+    for remark in dataset.remarks:
+        yield Finding("warning", "dataset", remark)
     total = len(dataset.cases)
     if unlabelled:
         mend = "Such frames can be measured, not trained or evaluated on."
@@ -140,22 +145,29 @@ def _check_splits(dataset: Dataset, fold: int | None) -> Iterator[Finding]:
         yield Finding("warning", "dataset", message)
 
 
-def _check_structures(case: Case, labels: npt.NDArray[np.uint8]) -> Iterator[Finding]:
-    if case.view not in (View.A2C, View.A3C, View.A4C):
+def _check_structures(case: Case, labels: npt.NDArray[np.uint8], structures: Sequence[Structure]) -> Iterator[Finding]:
+    if case.view is View.SAX:
         return
-    empty = [structure.name for structure in EXPECTED if not np.any(labels == structure)]
+    expected = [structure for structure in EXPECTED if structure in structures]
+    empty = [structure for structure in expected if not np.any(labels == structure)]
     if empty:
-        rule = "an apical mask holds LV, MYO and LA"
-        message = f"{case.label_path}: {rule}. Received: no {', '.join(empty)}. Look at the mask."
+        rule = f"an apical mask holds {_listed(expected)}"
+        message = f"{case.label_path}: {rule}. Received: no {', '.join(one.name for one in empty)}. Look at the mask."
         yield Finding("warning", case.case_id, message)
-    if "LV" in empty or "LA" in empty:
+    if {Structure.LV, Structure.LA} - set(expected) or {Structure.LV, Structure.LA} & set(empty):
         return
     try:
-        pixel_contact_line(labels)
+        pixel_contact_line(valve_as_blood(labels))
     except ContactLineNotFound:
         rule = "LV and LA touch at the mitral annulus"
         message = f"{case.label_path}: {rule}. Received: no contact. The frame has no hinge points; look at the mask."
         yield Finding("warning", case.case_id, message)
+
+
+def _listed(structures: Sequence[Structure]) -> str:
+    """`LV, MYO and LA`."""
+    *first, last = (structure.name for structure in structures)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _check_contraction(areas: dict[tuple[str, View | None], dict[Phase | None, LVArea]]) -> Iterator[Finding]:
@@ -187,12 +199,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("spec", metavar="SPEC", help="phantom, phantom:PATH, camus:PATH or camus:PATH?splits=DIR")
+    parser.add_argument(
+        "spec",
+        metavar="SPEC",
+        help="phantom, phantom:PATH, camus:PATH, camus:PATH?splits=DIR, labelme:PATH or labelme:PATH?labels=FILE",
+    )
+    parser.add_argument(
+        "--structures",
+        nargs="+",
+        choices=[structure.name for structure in Structure if structure is not Structure.BACKGROUND],
+        metavar="NAME",
+        help="check the labels that these need (MV: the simulated leaflets), and that they are there",
+    )
     parser.add_argument("--fold", type=int, metavar="K", help="check the official fold K (1..10) alone, and strictly")
     add_debug_option(parser)
     arguments = parser.parse_args(argv)
     begun = time.monotonic()
-    dataset = open_dataset(arguments.spec, complete=False)
+    structures = [Structure[name] for name in arguments.structures or ()]
+    dataset = open_dataset(arguments.spec, complete=False, structures=structures)
     counts: Counter[str] = Counter()
     for finding in check_dataset(dataset, arguments.fold):
         counts[finding.severity] += 1

@@ -79,6 +79,8 @@ class Case:
         quality: `Good`, `Medium`, `Poor` or None (from the Info file).
         ef_percent: the data set's stated ejection fraction, or None.
         truth: constructed truth of simulated frames, or None.
+        frame: what tells this frame from the patient's others of the same view and phase, or None where there is one.
+        spacing_mm: (row, col) pixel pitch that the data set states apart from the image file, or None.
     """
 
     patient_id: str
@@ -89,11 +91,13 @@ class Case:
     quality: str | None = None
     ef_percent: float | None = None
     truth: FrameTruth | None = None
+    frame: str | None = None
+    spacing_mm: tuple[float, float] | None = None
 
     @property
     def case_id(self) -> str:
-        """`patient0001_4CH_ED`."""
-        return case_id(self.patient_id, self.view, self.phase)
+        """`patient0001_4CH_ED`, `patient0001_4CH_0012`."""
+        return case_id(self.patient_id, self.view, self.phase, self.frame)
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ class Sample:
         image: (H, W) float32, the file's own intensities, native grid.
         labels: (H, W) uint8 of `Structure` codes, or None.
         spacing_mm: (row, col) pixel pitch in mm, or None where unknown (never guessed).
-        patient_id, view, phase, quality, ef_percent, truth: as in `Case`.
+        patient_id, view, phase, quality, ef_percent, truth, frame: as in `Case`.
         source: the file it came from, for messages.
     """
 
@@ -118,20 +122,23 @@ class Sample:
     quality: str | None = None
     ef_percent: float | None = None
     truth: FrameTruth | None = None
+    frame: str | None = None
 
     @property
     def case_id(self) -> str:
-        """`patient0001_4CH_ED`."""
-        return case_id(self.patient_id, self.view, self.phase)
+        """`patient0001_4CH_ED`, `patient0001_4CH_0012`."""
+        return case_id(self.patient_id, self.view, self.phase, self.frame)
 
 
-def case_id(patient_id: str, view: View | None, phase: Phase | None) -> str:
-    """The name of a case, as cases.csv has it: patient, view and phase, what is unknown left out."""
+def case_id(patient_id: str, view: View | None, phase: Phase | None, frame: str | None = None) -> str:
+    """The name of a case, as cases.csv has it: patient, view, phase and frame, what is unknown left out."""
     parts = [patient_id]
     if view is not None:
         parts.append(view.camus_name)
     if phase is not None:
         parts.append(phase.value)
+    if frame is not None:
+        parts.append(frame)
     return "_".join(parts)
 
 

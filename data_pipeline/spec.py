@@ -1,4 +1,4 @@
-"""Opens a data set by its SPEC: `phantom`, `phantom:PATH`, `camus:PATH`, with options behind a `?`."""
+"""Opens a data set by its SPEC: `phantom`, `phantom:PATH`, `camus:PATH`, `labelme:PATH`, with options behind a `?`."""
 
 import difflib
 import functools
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_pipeline.datasets import camus, phantom
+from data_pipeline.datasets import camus, labelme, phantom
 from data_pipeline.sample import Case, Sample, Structure
 from data_pipeline.splits import Split, shorten
 from shell.errors import UsageError, UserError
@@ -30,6 +30,8 @@ class Dataset:
         load: decodes one case.
         official_split: fold 1..10 → the data set's own lists, or None where it has none.
         structures: what its labels tell apart, as loaded.
+        described_by: files that say something of all frames and do not lie beside them.
+        remarks: what the check reports of the data set as a whole.
     """
 
     spec: str
@@ -39,6 +41,8 @@ class Dataset:
     load: Loader
     official_split: Callable[[int], Split | None]
     structures: tuple[Structure, ...]
+    described_by: tuple[Path, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def labelled(self, patients: Iterable[str]) -> list[Case]:
         """The cases of these patients that have reference labels, in the data set's order."""
@@ -48,17 +52,19 @@ class Dataset:
     def digest(self) -> str:
         """Hex SHA-256 over names, sizes and contents of the files beside the frames, and what is listed of each case.
 
-        Independent of where the folder lies. Files over 4 MiB count by name and size alone.
+        Independent of where the folder lies. Files over 4 MiB that are no frame and no mask count by name and size.
         """
         digest = hashlib.sha256()
         for case in self.cases:
             digest.update(f"{case.case_id} {case.quality} {case.ef_percent} {case.truth}\n".encode())
-        for folder in sorted({case.image_path.parent for case in self.cases}):
-            for path in sorted(path for path in folder.iterdir() if path.is_file()):
-                size = path.stat().st_size
-                digest.update(f"{folder.name}/{path.name} {size}\n".encode())
-                if size <= HASHED_BYTES:
-                    digest.update(path.read_bytes())
+        frames = {path for case in self.cases for path in (case.image_path, case.label_path) if path is not None}
+        beside = {path for folder in {path.parent for path in frames} for path in folder.iterdir() if path.is_file()}
+        for path in sorted(beside | {path for path in self.described_by if path.is_file()}):
+            folder, size = path.parent, path.stat().st_size
+            name = folder.relative_to(self.root) if folder.is_relative_to(self.root) else folder.name
+            digest.update(f"{name}/{path.name} {size}\n".encode())
+            if size <= HASHED_BYTES or path in frames:
+                digest.update(path.read_bytes())
         return digest.hexdigest()
 
 
@@ -71,12 +77,14 @@ class Request:
         path: what follows the colon; may be empty.
         options: what follows the question mark, name → value.
         structures: asked for; empty where the data set's usual labels will do.
+        complete: refuse what is missing or cannot be read.
     """
 
     spec: str
     path: str
     options: Mapping[str, str]
     structures: frozenset[Structure]
+    complete: bool
 
 
 @dataclass(frozen=True)
@@ -87,13 +95,13 @@ class Kind:
         opened: finds its frames.
         structures: all that its labels can have.
         options: what may follow a `?`, name → example.
-        note: said where its structures are listed.
+        mend: what else helps where it lacks a structure, ending in a comma.
     """
 
     opened: Callable[[Request], Dataset]
     structures: tuple[Structure, ...]
     options: Mapping[str, str]
-    note: str = ""
+    mend: str = ""
 
 
 def open_dataset(spec: str, *, complete: bool = True, structures: Sequence[Structure] | None = None) -> Dataset:
@@ -101,9 +109,10 @@ def open_dataset(spec: str, *, complete: bool = True, structures: Sequence[Struc
 
     Args:
         spec: `phantom` (the default simulated set, made once into the cache folder; `phantom?views=A2C,A3C,A4C` makes
-            another one there, options `views`, `patients`, `seed`), `phantom:PATH` (a written one) or `camus:PATH`,
-            the latter with `?splits=DIR` where the official lists lie in a place of their own.
-        complete: refuse a data set in which an image or a mask is missing.
+            another one there, options `views`, `patients`, `seed`), `phantom:PATH` (a written one), `camus:PATH`, with
+            `?splits=DIR` where the official lists lie in a place of their own, or `labelme:PATH`, with `?labels=FILE`
+            where the names of shapes are explained elsewhere.
+        complete: refuse a data set in which an image or a mask is missing or, of LabelMe files, one cannot be read.
         structures: what the labels must have, BACKGROUND or not; None: the data set's usual labels. It decides which
             labels are loaded: the simulated leaflets are part of the cavities unless MV is asked for.
 
@@ -118,7 +127,7 @@ def open_dataset(spec: str, *, complete: bool = True, structures: Sequence[Struc
         mend = f"Did you mean {near[0]}?" if near else "Example: camus:../data/camus"
         raise UsageError(f"unknown data set kind; known: {', '.join(DATASETS)}. Received: {spec!r}. {mend}")
     asked = frozenset(structures or ()) - {Structure.BACKGROUND}
-    dataset = DATASETS[kind].opened(Request(spec, rest, _options(spec, kind), asked))
+    dataset = DATASETS[kind].opened(Request(spec, rest, _options(spec, kind), asked, complete))
     _require_structures(dataset, asked)
     missing = [
         str(path)
@@ -160,17 +169,16 @@ def _require_structures(dataset: Dataset, asked: frozenset[Structure]) -> None:
     if not missing:
         return
     names = ", ".join(structure.name for structure in missing)
-    having = [
-        f"{kind}{' ' + of.note if of.note else ''}"
-        for kind, of in DATASETS.items()
-        if set(missing) <= set(of.structures) and kind != dataset.name
-    ]
-    left = ",".join(structure.name for structure in sorted({Structure.BACKGROUND, *asked} - set(missing)))
-    elsewhere = f"choose a data set that has it (--data {' or '.join(having)}), or " if having else ""
+    having = [kind for kind, of in DATASETS.items() if set(missing) <= set(of.structures) and kind != dataset.name]
+    kept = sorted((asked - set(missing)) or set(dataset.structures))
+    left = ",".join(structure.name for structure in (Structure.BACKGROUND, *kept))
+    mend = DATASETS[dataset.name].mend + (
+        f" choose data that have it (--data {' or '.join(having)})," if having else ""
+    )
+    mend = f"{mend} {'or ' if mend else ''}leave {names} out (--set classes={left})".strip()
+    present = ", ".join(structure.name for structure in dataset.structures) or "nothing"
     raise UserError(
-        f"{dataset.root}: its labels have {', '.join(structure.name for structure in dataset.structures)}. "
-        f"Received: classes with {names}. {elsewhere[:1].upper()}{elsewhere[1:]}"
-        f"{'leave' if having else 'Leave'} {names} out (--set classes={left})."
+        f"{dataset.root}: its labels have {present}. Received: classes with {names}. {mend[0].upper()}{mend[1:]}."
     )
 
 
@@ -195,6 +203,28 @@ def _open_phantom(request: Request) -> Dataset:
     return Dataset(request.spec, "phantom", root, tuple(cases), load, _no_official_split, labels)
 
 
+def _open_labelme(request: Request) -> Dataset:
+    root = _required_path(request)
+    labels = Path(request.options["labels"]).expanduser() if "labels" in request.options else None
+    meanings = labelme.read_meanings(root, labels)
+    frames = labelme.list_frames(root, labels)
+    if request.complete:
+        labelme.require_usable(frames, meanings)
+    unlabelled = labelme.pictures_without_labels(root, frames)
+    rule = f"{root}: a LabelMe file belongs to every picture. Received: {unlabelled} without. They are left out."
+    return Dataset(
+        request.spec,
+        "labelme",
+        root,
+        tuple(frame.case for frame in frames),
+        labelme.Loader(meanings),
+        _no_official_split,
+        labelme.structures_in(frames, meanings),
+        described_by=(labels or root / labelme.LABELS_FILE, root / labelme.CASES_FILE),
+        remarks=(rule,) if unlabelled else (),
+    )
+
+
 def _no_official_split(fold: int) -> None:
     """The data set has no official lists."""
 
@@ -206,6 +236,12 @@ DATASETS: Mapping[str, Kind] = {
     "camus": Kind(_open_camus, CAVITIES_AND_WALL, {"splits": "DIR"}),
     "phantom": Kind(
         _open_phantom, (*CAVITIES_AND_WALL, *ON_TOP), {"views": "A2C,A3C,A4C", "patients": "120", "seed": "2026"}
+    ),
+    "labelme": Kind(
+        _open_labelme,
+        tuple(structure for structure in Structure if structure is not Structure.BACKGROUND),
+        {"labels": "FILE"},
+        mend="map the name that its shapes have in labels.json,",
     ),
 }
 """Kind → how it is opened, what it can label, which options it takes."""

@@ -123,9 +123,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Reads JSON; a missing, empty or truncated file is a `UserError` that names it."""
+    """Reads JSON, with a byte order mark or without; a missing, empty or truncated file is a `UserError` naming it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; check the path") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

@@ -11,9 +11,9 @@ from data_pipeline.phantom.cut import cut_plane
 from data_pipeline.phantom.motion import SYSTOLE_SHARE, heart_state
 from data_pipeline.phantom.plane import Plane
 from data_pipeline.phantom.population import draw_anatomy
-from data_pipeline.phantom.raster import FloatArray, fill_polygon
 from data_pipeline.phantom.sector import Pose, Sector
 from data_pipeline.phantom.ultrasound import QUALITIES, Imaging, Scanner, draw_imaging
+from data_pipeline.raster import FloatArray, fill_polygon
 from data_pipeline.sample import Point, Structure, View
 
 QUALITY_SHARES = (0.4, 0.4, 0.2)

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.phantom.plane import Plane, Tissue
-from data_pipeline.phantom.raster import fill_polygon
 from data_pipeline.phantom.sector import LINE_STEP_DEG, RANGE_STEP_MM, Pose, Sector
+from data_pipeline.raster import fill_polygon
 
 FloatArray = npt.NDArray[np.floating[Any]]
 

@@ -46,7 +46,15 @@ def read_image(path: Path) -> Image2D:
         UserError: unknown suffix, missing, empty, damaged or truncated file, a volume or sequence, a pixel pitch that
             is not positive, pixels that are not finite real numbers.
     """
-    frame = _read(path)
+    return image_of(path, _read(path))
+
+
+def image_of(path: Path, frame: RawFrame) -> Image2D:
+    """A decoded frame as grey levels; `path` is for messages.
+
+    Raises:
+        UserError: pixels that are not finite.
+    """
     array = grey(frame)
     bad = int(np.count_nonzero(~np.isfinite(array)))
     if bad:

@@ -11,9 +11,9 @@ from data_pipeline.phantom.motion import SYSTOLE_SHARE, HeartState, heart_state
 from data_pipeline.phantom.patient import Frame, annulus_diameter_mm, draw_patient, simulate_view
 from data_pipeline.phantom.plane import Plane, Tissue
 from data_pipeline.phantom.population import draw_anatomy
-from data_pipeline.phantom.raster import fill_polygon
 from data_pipeline.phantom.sector import Pose, Sector
 from data_pipeline.phantom.ultrasound import QUALITIES, Scanner, draw_imaging
+from data_pipeline.raster import fill_polygon
 from data_pipeline.sample import Structure, View
 from postprocessing.hinge_points import HingePoints
 from postprocessing.volumes import ApicalView, ejection_fraction_percent, simpson_biplane_ml
