@@ -36,10 +36,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if normalise is None or not training or not self._is_plain(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance = normalise(inputs, self.gamma, self.beta, self.epsilon)
-        statistics: tuple[tuple[Any, Any], ...] = ((self.moving_mean, mean), (self.moving_variance, variance))
-        for moving, now in statistics:
-            moving.assign(moving * self.momentum + now * (1.0 - self.momentum))
+        self._follow(self.moving_mean, mean)
+        self._follow(self.moving_variance, variance)
         return outputs
+
+    def _follow(self, moving: Any, batch: Any) -> None:
+        """Moves a moving statistic towards the batch's."""
+        moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
 
     def _is_plain(self, inputs: KerasTensor, mask: KerasTensor | None) -> bool:
         """Whether the kernel's contract fits: a trainable layer on (N, h, w, C), all weights, no mask."""
