@@ -187,7 +187,7 @@ def _job_line(job: Job, folder: Path, failed: Mapping[str, str]) -> JobLine:
 
 def _environments(done: Sequence[Job]) -> dict[str, list[str]]:
     """What the done jobs were trained with: each thing's values, once."""
-    found: dict[str, dict[str, None]] = {"code": {}, "versions": {}, "precision": {}, "data": {}}
+    found: dict[str, dict[str, None]] = {"code": {}, "versions": {}, "backend and precision": {}, "data": {}}
     for job in done:
         noted = trained_on(job)
         git: Mapping[str, Any] = noted.get("git") or {}
@@ -195,7 +195,8 @@ def _environments(done: Sequence[Job]) -> dict[str, list[str]]:
         found["code"][f"commit {str(git['commit'])[:10]}{changed}" if git.get("commit") else "no git commit"] = None
         packages = ", ".join(f"{name} {version}" for name, version in noted.get("packages", {}).items())
         found["versions"][f"Python {noted.get('python', '–')}, {packages}"] = None
-        found["precision"][str(noted.get("precision", "–"))] = None
+        arithmetic = (noted[key] for key in ("backend", "precision") if key in noted)
+        found["backend and precision"][", ".join(map(str, arithmetic)) or "–"] = None
         found["data"][str(noted.get("data_digest", "–"))[:DIGEST_SHOWN]] = None
     return {what: list(values) for what, values in found.items()}
 
@@ -211,6 +212,6 @@ def _making(plan: Plan, jobs: Sequence[Job], done: Sequence[Job], command: str) 
         ("Time of all jobs", f"{seconds / 3600:.2f} h"),
         ("Code", environments["code"]),
         ("Versions", environments["versions"]),
-        ("Precision", environments["precision"]),
+        ("Backend and precision", environments["backend and precision"]),
         ("Ledger", jobs[0].ledger.name + ": what ran where, when, with which digest, and how it ended"),
     ]
