@@ -16,7 +16,7 @@ def unet_ds(input_shape: tuple[int, int, int] = (256, 256, 1), *, classes: int =
         width: relative number of filters; 1 is the paper's.
 
     Returns:
-        Model (N, h, w, channels) → (N, h, w, classes) probabilities. Parameters: 31.0M (the paper states none).
+        Model (N, h, w, channels) → (N, h, w, classes) probabilities. Parameters: 31.1M (the paper states none).
 
     Raises:
         ValueError: a size that 16 does not divide, fewer than two classes, a width that is not positive.
