@@ -10,6 +10,7 @@ from pathlib import Path
 from data_pipeline.datasets import camus, labelme, phantom
 from data_pipeline.sample import Case, Sample, Structure
 from data_pipeline.splits import Split, shorten
+from postprocessing.valve import valve_as_blood
 from shell.errors import UsageError, UserError
 
 HASHED_BYTES = 4 * 2**20  # larger files (sequences) count by name and size
@@ -114,7 +115,7 @@ def open_dataset(spec: str, *, complete: bool = True, structures: Sequence[Struc
             where the names of shapes are explained elsewhere.
         complete: refuse a data set in which an image or a mask is missing or, of LabelMe files, one cannot be read.
         structures: what the labels must have, BACKGROUND or not; None: the data set's usual labels. It decides which
-            labels are loaded: the simulated leaflets are part of the cavities unless MV is asked for.
+            labels are loaded: leaflets are part of the cavities unless MV is asked for.
 
     Raises:
         UsageError: unknown kind, no path, unknown option.
@@ -198,8 +199,10 @@ def _open_phantom(request: Request) -> Dataset:
         )
     root = _required_path(request) if request.path else phantom.ensure_made(phantom.options_from(request.options))
     cases, load, labels = phantom.list_cases(root), phantom.load_sample, CAVITIES_AND_WALL
-    if request.structures & {Structure.RV, Structure.MV}:
+    if Structure.MV in request.structures:
         cases, load, labels = phantom.with_structures(cases), phantom.load_structures, (*labels, *ON_TOP)
+    elif Structure.RV in request.structures:
+        cases, load, labels = phantom.with_structures(cases), phantom.load_right_ventricle, (*labels, Structure.RV)
     return Dataset(request.spec, "phantom", root, tuple(cases), load, _no_official_split, labels)
 
 
@@ -210,6 +213,9 @@ def _open_labelme(request: Request) -> Dataset:
     frames = labelme.list_frames(root, labels)
     if request.complete:
         labelme.require_usable(frames, meanings)
+    labels_have, finished = labelme.structures_in(frames, meanings), labelme.as_drawn
+    if request.structures and Structure.MV not in request.structures:
+        labels_have, finished = tuple(one for one in labels_have if one is not Structure.MV), valve_as_blood
     unlabelled = labelme.pictures_without_labels(root, frames)
     rule = f"{root}: a LabelMe file belongs to every picture. Received: {unlabelled} without. They are left out."
     return Dataset(
@@ -217,9 +223,9 @@ def _open_labelme(request: Request) -> Dataset:
         "labelme",
         root,
         tuple(frame.case for frame in frames),
-        labelme.Loader(meanings),
+        labelme.Loader(meanings, finished),
         _no_official_split,
-        labelme.structures_in(frames, meanings),
+        labels_have,
         described_by=(labels or root / labelme.LABELS_FILE, root / labelme.CASES_FILE),
         remarks=(rule,) if unlabelled else (),
     )

@@ -29,7 +29,7 @@ import io
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TypeVar
@@ -106,12 +106,27 @@ class Frame:
     problem: UserError | None = None
 
 
-class Loader:
-    """Decodes cases by one mapping of names; loaders of equal mappings have equal names, which the cache asks for."""
+def as_drawn(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The labels themselves."""
+    return labels
 
-    def __init__(self, meanings: Meanings) -> None:
-        self.meanings = meanings
-        content = json.dumps(sorted((name, str(meaning)) for name, meaning in meanings.of.items()))
+
+class Loader:
+    """Decodes cases by one mapping of names; loaders that do the same have equal names, which the cache asks for.
+
+    Args:
+        meanings: of the names of shapes.
+        finished: what becomes of the painted labels: `as_drawn`, or `valve_as_blood` for networks without a class for
+            leaflets, which would otherwise part the cavities as background.
+    """
+
+    def __init__(
+        self,
+        meanings: Meanings,
+        finished: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]] = as_drawn,
+    ) -> None:
+        self.meanings, self.finished = meanings, finished
+        content = json.dumps([finished.__name__, sorted((name, str(one)) for name, one in meanings.of.items())])
         self.__qualname__ = f"Loader({hashlib.sha256(content.encode()).hexdigest()})"
 
     def __call__(self, case: Case) -> Sample:
@@ -126,7 +141,7 @@ class Loader:
         image = file.image()
         return Sample(
             image=image.array,
-            labels=paint(file, (image.array.shape[0], image.array.shape[1]), self.meanings),
+            labels=self.finished(paint(file, (image.array.shape[0], image.array.shape[1]), self.meanings)),
             spacing_mm=case.spacing_mm or image.spacing_mm,
             patient_id=case.patient_id,
             view=case.view,

@@ -21,6 +21,7 @@ from data_pipeline.paths import cache_folder
 from data_pipeline.phantom.writer import TRUTH_FILE, PhantomOptions, read_truth, write_phantom
 from data_pipeline.readers.image import read_labels
 from data_pipeline.sample import Case, FrameTruth, Sample, Structure, View
+from postprocessing.valve import valve_as_blood
 from shell.errors import UsageError, UserError
 from shell.files import exclusive
 
@@ -63,6 +64,17 @@ def load_structures(case: Case) -> Sample:
         UserError: as `camus.read_sample`.
     """
     return camus.read_sample(case, STRUCTURE_CODES)
+
+
+def load_right_ventricle(case: Case) -> Sample:
+    """As `load_structures`, but the leaflets are blood of the nearer cavity: for networks without a class for them.
+
+    Raises:
+        UserError: as `camus.read_sample`.
+    """
+    sample = load_structures(case)
+    assert sample.labels is not None
+    return replace(sample, labels=valve_as_blood(sample.labels))
 
 
 def read_structures(case: Case) -> npt.NDArray[np.uint8]:

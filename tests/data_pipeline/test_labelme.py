@@ -574,6 +574,22 @@ def test_structures_are_those_that_occur(tmp_path: Path):
     assert "--set classes=BACKGROUND,LV,LA" in str(caught.value)
 
 
+def test_leaflets_are_blood_for_networks_without_a_class_for_them(tmp_path: Path):
+    write_labelme(tmp_path / FILE)
+    cavities = block(slice(4, 10), slice(4, 8))
+    cavities[10:15, 4:8] = Structure.LA
+    with_leaflet = cavities.copy()
+    with_leaflet[9:11, 4:8] = Structure.MV
+    two, three = (Structure.LV, Structure.LA), (Structure.LV, Structure.LA, Structure.MV)
+    loaders = []
+    for asked, found, labels in ((None, three, with_leaflet), (three, three, with_leaflet), (two, two, cavities)):
+        dataset = opened(tmp_path, structures=asked)
+        assert dataset.structures == found
+        np.testing.assert_array_equal(dataset.load(dataset.cases[0]).labels, labels)
+        loaders.append(dataset.load.__qualname__)
+    assert loaders[0] == loaders[1] != loaders[2]  # not one entry of the cache
+
+
 # --- the whole way ------------------------------------------------------------------------------------------------
 
 

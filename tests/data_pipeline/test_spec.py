@@ -180,6 +180,19 @@ def test_simulated_leaflets_are_cavity_unless_they_are_asked_for(simulated: Path
     assert 3 in second.labels
 
 
+def test_the_right_ventricle_without_leaflets_leaves_no_holes(simulated: Path):
+    wanted = (Structure.BACKGROUND, Structure.LV, Structure.LA, Structure.RV)
+    dataset, usual = open_dataset(f"phantom:{simulated}", structures=wanted), open_dataset(f"phantom:{simulated}")
+    assert dataset.structures == (Structure.LV, Structure.MYO, Structure.LA, Structure.RV)
+    for one, other in zip(dataset.cases, usual.cases, strict=True):
+        labels, cavities = dataset.load(one).labels, usual.load(other).labels
+        assert labels is not None
+        assert cavities is not None
+        assert set(np.unique(labels)) == {0, 1, 2, 3, 4}
+        same = (labels == cavities) | (labels == Structure.RV)
+        assert same.mean() > 0.998  # but for where the leaflets were
+
+
 def test_missing_structure_files_are_refused_when_they_are_needed(simulated: Path, tmp_path: Path):
     shutil.copytree(simulated, tmp_path / "set")
     (tmp_path / "set" / "patient0001" / "patient0001_4CH_ES_structures.nii.gz").unlink()
