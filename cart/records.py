@@ -141,8 +141,8 @@ def csv_row(record: Record) -> dict[str, str | float]:
             row |= {f"{name}_row_px{suffix}": row_px, f"{name}_col_px{suffix}": col_px}
         diameter = source.get("annulus_diameter")
         row[f"annulus_diameter{suffix}"] = "" if diameter is None else diameter
-    edges = record.get("box_px") or ("",) * len(BOX_COLUMNS)
-    return row | dict(zip(BOX_COLUMNS, edges, strict=True)) | {"error": record.get("error", "")}
+    row |= zip(BOX_COLUMNS, record.get("box_px") or ("",) * len(BOX_COLUMNS), strict=True)
+    return row | {"error": record.get("error", "")}
 
 
 def summary_line(record: Record) -> str:

@@ -84,6 +84,13 @@ def number(value: float, digits: int = 2, *, signed: bool = False) -> str:
     return text.replace("-", "−")
 
 
+def mean_sd(mean: float, sd: float | None, digits: int) -> str:
+    """`0.898 ± 0.053`; the mean alone where there is no sd, a dash where there is neither."""
+    if not math.isfinite(mean):
+        return DASH
+    return number(mean, digits) + (f" ± {number(sd, digits)}" if sd is not None and math.isfinite(sd) else "")
+
+
 def interval(low: float, high: float, digits: int = 2) -> str:
     """`[−0.90; 0.75]`, as the paper writes a percentile range."""
     if not (math.isfinite(low) and math.isfinite(high)):

@@ -199,6 +199,28 @@ class Evaluation:
         return sum(r.unit == "px" for r in self.frames) if self.length_unit == "mm" else 0
 
     @cached_property
+    def no_hinge_points(self) -> str | None:
+        """Why the network finds no hinge points, as a status: it is not made to; None where it is."""
+        status = self.block("not_measured").get("hinge_points")
+        return None if status is None else str(status)
+
+    @cached_property
+    def segments(self) -> bool:
+        """The network outlines structures, rather than only locating them."""
+        return "segmentation" not in self.block("not_measured")
+
+    @cached_property
+    def locates(self) -> bool:
+        """The network gives a box."""
+        return bool(self.block("localisation"))
+
+    @cached_property
+    def oracle_margin(self) -> float | None:
+        """Margin of the reference's box that every frame was cropped to; None where the reference was not used."""
+        margin = self.number("oracle_margin")
+        return margin if math.isfinite(margin) else None
+
+    @cached_property
     def off_centre(self) -> frozenset[str]:
         """The frames whose left atrium is cut off (the paper's §4.4)."""
         return frozenset(self.block("outlier_cases").get("la_cut") or ())

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from reports import paper
-from reports.cells import DASH, number
+from reports.cells import DASH, number, percent
 from reports.evaluation_folder import ALL, Evaluation, figure_of
 from reports.html import Card
 
@@ -15,11 +15,24 @@ FAILURES = {
     "no_reference_contact_line": "LV and LA of the reference do not touch",
     "no_reference": "no reference labels",
 }
+WITHOUT_HINGE_POINTS = {
+    "no_la_class": "Hinge points and the annulus diameter are not measured: this network outlines no left atrium, and "
+    "they lie where it meets the left ventricle.",
+    "no_segmentation": "Hinge points, diameters and volumes are not measured: this network locates the ventricle "
+    "without outlining anything.",
+}
+"""Why there is no word of hinge points, by the status of their rows."""
 
 
 def warnings(evaluation: Evaluation) -> Sequence[str]:
-    """What a reader must know before the figures: frames that the network was trained or chosen on."""
+    """What a reader must know before the figures: a reference that helped, frames that were trained or chosen on."""
     warnings: list[str] = []
+    if evaluation.oracle_margin is not None:
+        warnings.append(
+            "THE REFERENCE WAS USED. Every frame was cropped to the box of its own reference, with a margin of "
+            f"{percent(evaluation.oracle_margin)}, before the network saw it, and what lies outside that box counts as "
+            "background. These figures show what perfect localisation would bring; no new frame can be measured so."
+        )
     split = evaluation.summary.get("split")
     run = evaluation.run or {}
     own = not run or run.get("trained_on") in (None, run.get("data"))
@@ -39,6 +52,8 @@ def lead(evaluation: Evaluation) -> str:
     frames, failed = len(evaluation.frames), sum(_failed(evaluation).values())
     if not frames:
         return "No frame was evaluated: there is nothing to report but how it was made."
+    if evaluation.no_hinge_points is not None:
+        return _lead_without_hinge_points(evaluation)
     if failed == frames:
         return (
             f"No hinge point could be measured on any of the {frames} frames; “Failures and doubtful frames” says why."
@@ -50,12 +65,50 @@ def lead(evaluation: Evaluation) -> str:
     return (
         f"On {frames_of_patients(evaluation)}, half of the hinge points found by the network lie "
         f"within {number(distance, 1)} {unit} of the reference, and the annulus diameter is off by {number(mae, 1)} "
-        f"{unit} on average; {missed}.{_what_mm_means(evaluation)}"
+        f"{unit} on average; {missed}.{_box_sentence(evaluation)}{_what_mm_means(evaluation)}"
+    )
+
+
+def _lead_without_hinge_points(evaluation: Evaluation) -> str:
+    sentences = [f"On {frames_of_patients(evaluation)}:"]
+    dices = [
+        f"{s} {number(mean, 3)}"
+        for s in evaluation.structures
+        if math.isfinite(mean := evaluation.number("metrics", s, "dice", "mean"))
+    ]
+    if dices:
+        sentences.append(f"mean Dice {', '.join(dices)}.")
+    elif evaluation.segments:
+        sentences.append("no Dice is defined.")
+    box = _box_sentence(evaluation).strip()
+    if box:
+        sentences.append(box)
+    sentences.append(f"{WITHOUT_HINGE_POINTS[str(evaluation.no_hinge_points)]}{_what_mm_means(evaluation)}")
+    return " ".join(sentences)
+
+
+def _box_sentence(evaluation: Evaluation) -> str:
+    """How well the network locates, where it does."""
+    overlap = evaluation.number("localisation", ALL, "iou", "mean")
+    if not math.isfinite(overlap):
+        return " No box could be compared with a reference." if evaluation.locates else ""
+    share = evaluation.number("localisation", ALL, "out_share")
+    return (
+        f" The located box overlaps the reference's by {number(overlap, 3)} (IOU) on average and does not wholly "
+        f"enclose the reference in {percent(share)} of the frames."
     )
 
 
 def cards(evaluation: Evaluation) -> Sequence[Card]:
-    """The headline figures."""
+    """The headline figures of what the network is made for."""
+    hinge = _hinge_cards(evaluation) if evaluation.no_hinge_points is None else []
+    box = [_box_card(evaluation)] if evaluation.locates else []
+    dice = [_dice_card(evaluation)] if evaluation.segments else []
+    failed = [_failed_card(evaluation)] if evaluation.no_hinge_points is None else []
+    return [*hinge, *box, *dice, *failed]
+
+
+def _hinge_cards(evaluation: Evaluation) -> Sequence[Card]:
     unit = evaluation.length_unit
     hinge = ("hinge", ALL)
     x, y = (evaluation.number(*hinge, f"{axis}_{unit}", "before", "median_absolute") for axis in ("col", "row"))
@@ -72,12 +125,6 @@ def cards(evaluation: Evaluation) -> Sequence[Card]:
         points.append(f"against the constructed truth: {number(true)} {unit}")
     diameter = evaluation.block("annulus", ALL, f"diameter_{unit}", "before")
     mean, loa, mae = (figure_of(diameter, key) for key in ("mean", "loa", "mae"))
-    n_dice = evaluation.count("metrics", "LV", "dice", "n")
-    dice = evaluation.number("metrics", "LV", "dice", "mean")
-    others = [
-        f"{s} {number(evaluation.number('metrics', s, 'dice', 'mean'), 3)}" for s in evaluation.structures if s != "LV"
-    ]
-    failed = _failed(evaluation)
     return [
         Card(
             "Hinge points: median distance from the reference",
@@ -94,43 +141,83 @@ def cards(evaluation: Evaluation) -> Sequence[Card]:
                 else "too few frames for limits of agreement",
             ),
         ),
-        Card(
-            "Left ventricle: mean Dice",
-            number(dice, 3),
-            (f"{n_dice} frames; paper {number(paper.DICE_LV['all'], 3)}", *([", ".join(others)] if others else [])),
-        ),
-        Card(
-            "Frames that could not be measured",
-            f"{sum(failed.values())} of {len(evaluation.frames)}" if evaluation.frames else DASH,
-            tuple(f"{n}: {FAILURES.get(status, status.replace('_', ' '))}" for status, n in failed.items()),
-        ),
     ]
 
 
-def reading(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
-    """The words and figures of the report, explained: (term, explanation)."""
+def _dice_card(evaluation: Evaluation) -> Card:
+    n_dice = evaluation.count("metrics", "LV", "dice", "n")
+    dice = evaluation.number("metrics", "LV", "dice", "mean")
+    others = [
+        f"{s} {number(evaluation.number('metrics', s, 'dice', 'mean'), 3)}" for s in evaluation.structures if s != "LV"
+    ]
+    stated = f"; paper {number(paper.DICE_LV['all'], 3)}" if evaluation.no_hinge_points is None else ""
+    return Card(
+        "Left ventricle: mean Dice",
+        number(dice, 3),
+        (f"{n_dice} frames{stated}", *([", ".join(others)] if others else [])),
+    )
+
+
+def _box_card(evaluation: Evaluation) -> Card:
     unit = evaluation.length_unit
-    return [
+    block = ("localisation", ALL)
+    sides = {"col_centre": "x", "row_centre": "y", "height": "height", "width": "width"}
+    errors = [f"{word} {number(evaluation.number(*block, f'{s}_{unit}', 'mean'), 1)}" for s, word in sides.items()]
+    n, out = evaluation.count(*block, "iou", "n"), evaluation.count(*block, "out")
+    return Card(
+        "Located box: mean overlap (IOU)",
+        number(evaluation.number(*block, "iou", "mean"), 3),
         (
+            f"mean error of {', '.join(errors)} {unit}",
+            f"does not wholly enclose the reference: {out} of {n} frames" if n else "no reference to compare it with",
+        ),
+    )
+
+
+def _failed_card(evaluation: Evaluation) -> Card:
+    failed = _failed(evaluation)
+    return Card(
+        "Frames that could not be measured",
+        f"{sum(failed.values())} of {len(evaluation.frames)}" if evaluation.frames else DASH,
+        tuple(f"{n}: {FAILURES.get(status, status.replace('_', ' '))}" for status, n in failed.items()),
+    )
+
+
+def reading(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
+    """The words and figures of the report, explained: (term, explanation), as far as they occur in it."""
+    unit = evaluation.length_unit
+    finds_points = evaluation.no_hinge_points is None
+    entries = [
+        finds_points
+        and (
             "Hinge points",
             "A network outlines the left ventricle (LV), the myocardium (MYO) and the left atrium (LA) on an apical "
             "frame. The line along which LV and LA touch lies in the mitral annulus; its two ends are the hinge points "
             "of the anterior (aMVL) and the posterior leaflet (pMVL).",
         ),
-        ("Annulus diameter", "The straight distance between the two hinge points, in the plane of that view."),
+        finds_points
+        and ("Annulus diameter", "The straight distance between the two hinge points, in the plane of that view."),
+        evaluation.locates
+        and (
+            "Box",
+            "The network places a box around the left ventricle and its wall, edges level and upright. It is compared "
+            "with the box of the reference, which has the margin that the network was taught.",
+        ),
         (
             "Error",
             f"Predicted minus reference, in {unit}, measured on the frame's own pixel grid. x is positive to the "
             "right of the image, y downwards; |e| is the error without its sign.",
         ),
-        (
+        finds_points
+        and (
             "Median, 15–85 %",
             "Half of the frames are better than the median; the middle 70 % lie between the 15th and the 85th "
             "percentile. They are used instead of mean ± sd because these errors are not normally distributed.",
         ),
         ("View-phase", "A4C and A2C: apical four- and two-chamber view; ED and ES: end-diastole and end-systole."),
-        ("Dice", "Overlap of predicted and reference area: 1 is the same, 0 is none."),
-        (
+        evaluation.segments and ("Dice", "Overlap of predicted and reference area: 1 is the same, 0 is none."),
+        finds_points
+        and (
             "Calibrated",
             "The known systematic error of each coordinate is taken off. Unless “calibrated” is said, a figure is "
             "uncalibrated.",
@@ -138,28 +225,34 @@ def reading(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
         (
             "Paper",
             f"{paper.CITATION} Its figures stand on a tinted ground. They are of {paper.PATIENTS} test patients of the "
-            "CAMUS data set, not of these frames: compare with care.",
+            "CAMUS data set, not of these frames: compare with care. Tables of another paper name it."
+            if finds_points
+            else "The figures of a paper stand on a tinted ground, and the table's notes name it. They are of its own "
+            "frames, not of these: compare with care.",
         ),
         (DASH, "No figure: not measured, not defined, or not given by the paper. It never means zero."),
     ]
+    return [entry for entry in entries if entry]
 
 
 def limits(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
     """What these figures do not say: (term, explanation)."""
     limits = [
         ("Use", "Research only. This is not a medical device, and nothing here is for diagnosis or treatment."),
-        (
-            "The reference itself",
-            "Reference hinge points are derived from the reference masks, as the ends of the line where LV and LA "
-            "touch; on CAMUS, too, nobody marked the leaflets' hinges themselves. A drawing convention at the annulus "
-            "is therefore part of every error here.",
-        ),
-        (
-            "One plane",
-            "The diameter in A4C or A2C is the distance between the hinge points of that view, not the size of the "
-            "full annulus, which is a saddle-shaped ring in three dimensions.",
-        ),
     ]
+    if evaluation.no_hinge_points is not None:
+        limits.append(("No hinge points", WITHOUT_HINGE_POINTS[evaluation.no_hinge_points]))
+        if evaluation.segments:
+            limits.append(
+                (
+                    "Volumes",
+                    "Without an annulus, the axis of the predicted ventricle starts where the ventricle itself ends "
+                    "below: between the ends of its contour that touch no myocardium, or on its principal axis where "
+                    "no myocardium is outlined. The reference's axis starts at its annulus where it has an atrium.",
+                )
+            )
+    else:
+        limits += _limits_of_hinge_points()
     if _is_simulated(evaluation):
         limits.append(
             (
@@ -199,6 +292,22 @@ def limits(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
             ("Few frames", f"n = {len(evaluation.frames)}: medians and percentiles of so few frames are uncertain.")
         )
     return limits
+
+
+def _limits_of_hinge_points() -> Sequence[tuple[str, str]]:
+    return [
+        (
+            "The reference itself",
+            "Reference hinge points are derived from the reference masks, as the ends of the line where LV and LA "
+            "touch; on CAMUS, too, nobody marked the leaflets' hinges themselves. A drawing convention at the annulus "
+            "is therefore part of every error here.",
+        ),
+        (
+            "One plane",
+            "The diameter in A4C or A2C is the distance between the hinge points of that view, not the size of the "
+            "full annulus, which is a saddle-shaped ring in three dimensions.",
+        ),
+    ]
 
 
 def frames_of_patients(evaluation: Evaluation) -> str:

@@ -14,15 +14,24 @@ from reports.sections import (
     error_model,
     failures,
     hinge_points,
+    improved_resunet,
+    localisation,
+    lu_net,
     off_centre,
     provenance,
     samples,
     segmentation,
+    vds_unet,
     volumes,
 )
 from shell.files import atomic_folder, write_text
 
-TITLE = "Mitral hinge points and annulus diameter: evaluation report"
+TITLES = {
+    None: "Mitral hinge points and annulus diameter: evaluation report",
+    "no_la_class": "Segmentation of the left ventricle: evaluation report",
+    "no_segmentation": "Localisation of the left ventricle: evaluation report",
+}
+"""By why there are no hinge points; None where there are."""
 NOTICE = "Research use only. Not a medical device: not for diagnosis or treatment."
 
 
@@ -66,7 +75,7 @@ def _page(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Pag
         f"made {str(run['created'])[:16].replace('T', ' ')}" if run.get("created") else "",
     ]
     return Page(
-        title=TITLE,
+        title=TITLES[evaluation.no_hinge_points],
         subtitle=" · ".join(part for part in about if part),
         notice=NOTICE,
         warnings=opening.warnings(evaluation),
@@ -75,23 +84,67 @@ def _page(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Pag
         reading=opening.reading(evaluation),
         limits=opening.limits(evaluation),
         sections=_sections(evaluation, pictures),
-        footer=f"{NOTICE} Paper: {paper.CITATION}",
+        footer=f"{NOTICE} Paper: {_paper(evaluation)}",
     )
 
 
+def _paper(evaluation: Evaluation) -> str:
+    """Whose figures stand beside ours: the hinge-point paper's, else those of the network's own."""
+    stated = (evaluation.recipe or {}).get("paper")
+    return paper.CITATION if evaluation.no_hinge_points is None or not stated else f"{stated}."
+
+
 def _sections(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Sequence[Section]:
-    constructed = constructed_truth.constructed_table(evaluation)
+    """What applies to the network, in the order of reading: frames, outlines, boxes, hinge points, volumes, making."""
     return [
         Section("samples", "Sample frames", (samples.overlay_gallery(evaluation),)),
+        *(_outlines(evaluation, pictures) if evaluation.segments else []),
+        *(_boxes(evaluation, pictures) if evaluation.locates else []),
+        *(_hinge_points(evaluation, pictures) if evaluation.no_hinge_points is None else []),
+        *(_volumes(evaluation, pictures) if evaluation.segments else []),
+        Section(
+            "failures-section",
+            "Failures and doubtful frames",
+            (failures.failure_table(evaluation), failures.second_look_table(evaluation)),
+        ),
+        Section("making", "How this was made", (provenance.provenance_table(evaluation),)),
+    ]
+
+
+def _outlines(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Sequence[Section]:
+    of_papers = [
+        *([vds_unet.valve_table(evaluation)] if "MV" in evaluation.structures else []),
+        *([improved_resunet.comparison_table(evaluation)] if improved_resunet.is_of_the_paper(evaluation) else []),
+        *([lu_net.border_table(evaluation)] if lu_net.is_of_the_paper(evaluation) else []),
+        *([lu_net.two_networks_table(evaluation)] if evaluation.block("metrics_first") else []),
+    ]
+    return [
         Section(
             "chambers",
             "Chamber segmentation",
             (
-                segmentation.dice_table(evaluation),
+                *([segmentation.dice_table(evaluation)] if evaluation.no_hinge_points is None else []),
                 segmentation.segmentation_table(evaluation),
+                *of_papers,
                 Gallery((pictures["fig-03-dice-by-epoch"],)),
             ),
-        ),
+        )
+    ]
+
+
+def _boxes(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Sequence[Section]:
+    return [
+        Section(
+            "localisation",
+            "Localisation",
+            (localisation.localisation_table(evaluation), Gallery((pictures["box-iou-by-epoch"],))),
+        )
+    ]
+
+
+def _hinge_points(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Sequence[Section]:
+    constructed = constructed_truth.constructed_table(evaluation)
+    return [
         Section(
             "diameter",
             "Annulus diameter",
@@ -151,17 +204,16 @@ def _sections(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) ->
                 off_centre.off_centre_table(evaluation),
             ),
         ),
+    ]
+
+
+def _volumes(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Sequence[Section]:
+    return [
         Section(
             "volumes-section",
             "Volumes and ejection fraction",
             (volumes.volume_table(evaluation), Gallery((pictures["volume-agreement"],))),
-        ),
-        Section(
-            "failures-section",
-            "Failures and doubtful frames",
-            (failures.failure_table(evaluation), failures.second_look_table(evaluation)),
-        ),
-        Section("making", "How this was made", (provenance.provenance_table(evaluation),)),
+        )
     ]
 
 

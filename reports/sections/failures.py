@@ -8,11 +8,21 @@ from postprocessing.measurement import FLAGS
 from reports.cells import Cell, Missing, Table, ours, plain
 from reports.evaluation_folder import ANNULUS, Evaluation, Row
 
-METRIC_NAMES = {"dice": "Dice", "iou": "IoU", "cpa": "CPA", "mean_absolute_distance": "d_m", "hausdorff": "d_H"}
+METRIC_NAMES = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "cpa": "CPA",
+    "mean_absolute_distance": "d_m",
+    "hausdorff": "d_H",
+    "box_iou": "IOU",
+}
+NOT_FOUND_BY_NETWORK = ("no_la_class", "no_segmentation")
+"""Statuses of what a network is not made for: the report says it once, and not as a failure of each frame."""
 STATUS_MEANINGS = {
     "no_contact_line": "Predicted LV and LA do not touch: nothing can be measured there.",
     "no_reference_contact_line": "LV and LA of the reference do not touch: nothing to compare the prediction with.",
     "no_reference": "No reference labels.",
+    "no_reference_box": "The reference has none of the structures that the box is around.",
     "no_spacing": "The pixel pitch is unknown: no volume in ml.",
     "no_volume": "The left ventricle has no extent to take a volume of.",
     "undefined": "The figure is not defined, e.g. the Dice of two empty masks.",
@@ -23,6 +33,7 @@ OUTLIER_MEANINGS = {
     "no_contact_line": "Predicted LV and LA do not touch.",
     "no_reference_contact_line": "LV and LA of the reference do not touch.",
     "no_reference": "No reference labels.",
+    "box_out": "The located box does not wholly enclose the reference.",
     "la_cut": "Off-centre frame: the left atrium is cut off (paper §4.4).",
 }
 
@@ -32,14 +43,17 @@ def failure_table(evaluation: Evaluation) -> Table | Missing:
     title = "Failures"
     found: dict[tuple[str, str], list[str]] = {}
     for row in evaluation.rows:
-        # No calibration, or a view that the data set lacks, is no failure of a frame; their tables say it.
-        if row.status in ("ok", "no_calibration") or row.status.startswith("missing_"):
+        # No calibration, a view that the data set lacks or a network not made for it is no failure of a frame; their
+        # tables say it.
+        if row.status in ("ok", "no_calibration", *NOT_FOUND_BY_NETWORK) or row.status.startswith("missing_"):
             continue
         quantities = found.setdefault((row.case, row.status), [])
         if (quantity := _quantity(row)) not in quantities:
             quantities.append(quantity)
     if not found:
         none = "None: every frame has hinge points and every figure is defined."
+        if evaluation.no_hinge_points is not None:
+            none = "None: every figure is defined."
         return Missing(title, none if evaluation.frames else "No frame was evaluated.")
     return Table(
         "failures",
@@ -71,6 +85,8 @@ def _quantity(row: Row) -> str:
     """What a failed row would have said."""
     if row.structure == ANNULUS:
         return "calibrated hinge points" if row.status == "calibration_unit_differs" else "hinge points and diameter"
+    if row.metric.endswith("_first"):
+        return f"{METRIC_NAMES.get(row.metric.removesuffix('_first'), row.metric)} of {row.structure}, first U-Net"
     name = row.metric.split("_")[0]
     if name in ("edv", "esv", "ef"):
         return f"{name.upper()} of the patient"

@@ -15,10 +15,23 @@ def overlay_gallery(evaluation: Evaluation) -> Gallery | Missing:
     if not evaluation.overlays:
         return Missing("Sample frames", "The evaluation folder holds no overlays (overlays/overlays.json).")
     ranked = sorted(evaluation.overlays, key=lambda o: list(KINDS).index(o.kind) if o.kind in KINDS else len(KINDS))
-    return Gallery(tuple(_overlay_picture(index, overlay) for index, overlay in enumerate(ranked)), small=True)
+    drawn = _drawn(evaluation)
+    return Gallery(tuple(_overlay_picture(index, overlay, drawn) for index, overlay in enumerate(ranked)), small=True)
 
 
-def _overlay_picture(index: int, overlay: Overlay) -> Picture | Missing:
+def _drawn(evaluation: Evaluation) -> str:
+    """What the pictures show, in words."""
+    parts = [
+        "predicted contours (solid), reference contours (dashed)"
+        if evaluation.segments
+        else "reference contours (dashed)",
+        *(["the located box (solid) and the reference's (dashed)"] if evaluation.locates else []),
+        *(["hinge points", "annulus diameter"] if evaluation.no_hinge_points is None else []),
+    ]
+    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+
+
+def _overlay_picture(index: int, overlay: Overlay, drawn: str) -> Picture | Missing:
     title = f"{KINDS.get(overlay.kind, overlay.kind)}."
     pixels = cv2.imread(str(overlay.path)) if overlay.path.is_file() else None
     if pixels is None:
@@ -38,8 +51,7 @@ def _overlay_picture(index: int, overlay: Overlay) -> Picture | Missing:
         f"overlay-{index}",
         title,
         overlay.caption,
-        f"Echo frame {overlay.case} with predicted contours (solid), reference contours (dashed), hinge points and "
-        f"annulus diameter.{error}",
+        f"Echo frame {overlay.case} with {drawn}.{error}",
         data_uri("image/jpeg", content.tobytes()),
         pixels.shape[1],
         pixels.shape[0],

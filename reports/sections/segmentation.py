@@ -1,13 +1,11 @@
 """How well the chambers are segmented: Table 1 and Fig. 3 of the paper, and the overlap of every structure."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from reports import paper
-from reports.cells import DASH, Cell, Missing, Table, from_paper, number, ours, plain
+from reports.cells import DASH, Cell, Missing, Table, from_paper, mean_sd, number, ours, plain
 from reports.drawing import Drawing, new_figure
 from reports.evaluation_folder import Evaluation, figure_of
 from reports.style import PAPER_STRUCTURES, STRUCTURE_NAMES
@@ -74,7 +72,10 @@ def segmentation_table(evaluation: Evaluation) -> Table | Missing:
                     label,
                     str(int(figure_of(blocks[0], "n", 0))),
                     str(sum(int(figure_of(blocks[0], key, 0)) for key in ("undefined", "failed"))),
-                    *(_mean_sd(b, digits) for b, (_, digits) in zip(blocks, metrics.values(), strict=True)),
+                    *(
+                        mean_sd(figure_of(block, "mean"), figure_of(block, "sd"), digits)
+                        for block, (_, digits) in zip(blocks, metrics.values(), strict=True)
+                    ),
                 )
             )
     return Table(
@@ -114,14 +115,7 @@ def dice_by_epoch(evaluation: Evaluation) -> Drawing | Missing:
         "fig-03-dice-by-epoch",
         title,
         f"Mean Dice on the validation frames after each of {len(epochs)} epochs; at the end {ends}. "
-        "The paper trains for 50 epochs and shows LV and LA.",
+        "The hinge-point paper trains for 50 epochs and shows LV and LA.",
         f"Line chart of validation Dice by epoch, ending at {ends}.",
         figure,
     )
-
-
-def _mean_sd(block: Mapping[str, Any], digits: int) -> str:
-    mean, sd = figure_of(block, "mean"), figure_of(block, "sd")
-    if not math.isfinite(mean):
-        return DASH
-    return number(mean, digits) + (f" ± {number(sd, digits)}" if math.isfinite(sd) else "")

@@ -67,6 +67,11 @@ def volume_table(evaluation: Evaluation) -> Table | Missing:
         (
             "Bias: mean of predicted − reference; limits of agreement: bias ± 1.96 sd. Patients counted as failed "
             "lack a frame that the volume needs, or it could not be measured.",
+            *(
+                ["The network outlines no atrium: the predicted ventricle's axis starts at its own base (see Limits)."]
+                if evaluation.no_hinge_points is not None
+                else []
+            ),
         ),
     )
 

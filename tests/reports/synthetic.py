@@ -19,13 +19,20 @@ from shell.files import write_json
 Four = tuple[float, float, float, float]
 """amvl_row, amvl_col, pmvl_row, pmvl_col."""
 
+HINGE_POINTS_RECIPE = {"name": "hinge_points", "model": "unet_vgg16", "epochs": 50, "classes": ["LV"]}
+
 VIEW_NAMES = {"A4C": "4CH", "A2C": "2CH", "A3C": "3CH", "": ""}
+BOX_ERRORS = ("row_centre_error", "col_centre_error", "height_error", "width_error")
 METRICS = ("dice", "iou", "cpa", "sensitivity", "specificity", "pixel_accuracy")
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame's figures. None for points that could not be found; `dice` gives the other overlaps too."""
+    """One frame's figures. None for points that could not be found; `dice` gives the other overlaps too.
+
+    `box` is the IOU, the errors of centre (row, col), height and width, and whether it cuts the reference; `first` the
+    Dice of a first segmentation; `not_found` the status of a network that finds no hinge points.
+    """
 
     patient: str
     view: str
@@ -36,6 +43,10 @@ class Frame:
     dice: Mapping[str, float | None] = field(default_factory=lambda: {"LV": 0.9, "MYO": 0.8, "LA": 0.85, "EPI": 0.95})
     unit: str = "mm"
     la_cut: bool = False
+    box: tuple[float, float, float, float, float, bool] | None = None
+    first: Mapping[str, float] = field(default_factory=dict)
+    not_found: str = ""
+    oracle_margin: float | None = None
 
     @property
     def case(self) -> str:
@@ -55,6 +66,18 @@ def frame_rows(frame: Frame) -> list[CaseRow]:
         rows += [row(structure, m, v, "ratio", "undefined") for m, v in zip(METRICS, values, strict=True)]
         distances = {"mean_absolute_distance": 1.5, "hausdorff": 5.0}
         rows += [row(structure, m, None if dice is None else v, frame.unit, "undefined") for m, v in distances.items()]
+    for structure, dice in frame.first.items():
+        rows.append(row(structure, "dice_first", dice, "ratio", ""))
+        rows.append(row(structure, "mean_absolute_distance_first", 2.5, frame.unit, ""))
+        rows.append(row(structure, "hausdorff_first", 7.0, frame.unit, ""))
+    if frame.dice:
+        rows.append(row("FRAME", "pixel_accuracy", 0.98, "ratio", ""))
+    if frame.box is not None:
+        units = {"iou": "ratio", **dict.fromkeys(BOX_ERRORS, frame.unit), "out": "flag"}
+        for (metric, unit), value in zip(units.items(), frame.box, strict=True):
+            rows.append(row("BOX", f"box_{metric}", float(value), unit, ""))
+    if frame.oracle_margin is not None:
+        rows.append(row("FRAME", "oracle_margin", frame.oracle_margin, "ratio", ""))
     positions = {"reference": frame.reference, "predicted": frame.predicted}
     comparisons = {"": ("predicted", "reference")}
     if frame.constructed is not None:
@@ -62,6 +85,8 @@ def frame_rows(frame: Frame) -> list[CaseRow]:
         comparisons["_constructed"] = ("predicted", "constructed")
         comparisons["_reference_vs_constructed"] = ("reference", "constructed")
     missing = {"predicted": "no_contact_line", "reference": "no_reference_contact_line", "constructed": ""}
+    if frame.not_found:
+        missing = dict.fromkeys(missing, frame.not_found)
     for name, points in positions.items():
         values = (
             [None] * 5 if points is None else [*points, float(np.hypot(points[2] - points[0], points[3] - points[1]))]
@@ -101,6 +126,7 @@ def write_evaluation(
     data: str = "phantom",
     split: str = "test",
     extras: bool = True,
+    recipe: Mapping[str, object] = HINGE_POINTS_RECIPE,
 ) -> Path:
     """Writes an evaluation folder; `extras` adds history, recipe, environment, run and overlays."""
     rows = [row for frame in frames for row in frame_rows(frame)]
@@ -114,7 +140,7 @@ def write_evaluation(
     if calibration is not None:
         write_json(folder / "calibration.json", calibration.to_dict())
     if extras:
-        _write_extras(folder, frames, data, split)
+        _write_extras(folder, frames, data, split, recipe)
     return folder
 
 
@@ -202,18 +228,21 @@ def drawn_labels(height: int, width: int, shift: int) -> np.ndarray:
     return labels
 
 
-def _write_extras(folder: Path, frames: Sequence[Frame], data: str, split: str) -> None:
+def _write_extras(folder: Path, frames: Sequence[Frame], data: str, split: str, recipe: Mapping[str, object]) -> None:
     epochs = range(1, 51)
-    lines = ["epoch,loss,val_loss,val_dice_LV,val_dice_MYO,val_dice_LA,learning_rate,seconds"]
-    lines += [f"{e},{1 / e},{1.1 / e},{0.93 - 0.4 / e},{0.86 - 0.5 / e},{0.89 - 0.6 / e},0.001,3.2" for e in epochs]
+    lines = ["epoch,loss,val_loss,val_dice_LV,val_dice_MYO,val_dice_LA,val_iou,learning_rate,seconds"]
+    for e in epochs:
+        dice = f"{0.93 - 0.4 / e},{0.86 - 0.5 / e},{0.89 - 0.6 / e}" if frames and frames[0].dice else ",,"
+        iou = 0.9 - 0.3 / e if frames and frames[0].box else ""
+        lines.append(f"{e},{1 / e},{1.1 / e},{dice},{iou},0.001,3.2")
     (folder / "history.csv").write_text("\n".join(lines) + "\n")
-    write_json(folder / "recipe.json", {"name": "hinge_points", "model": "unet_vgg16", "epochs": 50, "classes": ["LV"]})
+    write_json(folder / "recipe.json", recipe)
     write_json(folder / "environment.json", {"command": "python train.py", "packages": {"keras": "3"}, "seed": 0})
     write_json(
         folder / "run.json",
         {
             "command": "python evaluate.py --run runs/first",
-            "model": "unet_vgg16",
+            "model": recipe["model"],
             "data": data,
             "data_digest": "0123456789abcdef",
             "trained_on": data,

@@ -3,7 +3,7 @@ import pytest
 
 from postprocessing.hinge_points import HingePoints
 from reports.overlay import LONGER_SIDE_PX, draw_overlay
-from reports.style import SCREEN_DIAMETER, SCREEN_STRUCTURES
+from reports.style import SCREEN_BOX, SCREEN_DIAMETER, SCREEN_STRUCTURES
 from tests.reports.synthetic import drawn_labels
 
 HEIGHT, WIDTH = 96, 64
@@ -113,3 +113,32 @@ def test_text_stays_inside_the_frame():
 def test_arrays_that_do_not_fit_are_refused(image, prediction, reference, message):
     with pytest.raises(ValueError, match=message):
         draw_overlay(image, prediction, reference=reference)
+
+
+def test_boxes_lie_on_their_pixel_edges():
+    # Zoom 10: the edge before native row 20 is at 200 − 1/2 of the drawn frame, that after column 49 at 500 − 1/2.
+    empty = np.zeros((HEIGHT, WIDTH), np.uint8)
+    picture = draw_overlay(grey_image() * 0, empty, box=(20, 60, 10, 50), why_no_hinge_points=None)
+    found = near(picture, SCREEN_BOX, 60)[:LONGER_SIDE_PX]
+    rows, cols = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
+    assert (rows[0], rows[-1], cols[0], cols[-1]) == pytest.approx(
+        (199.5, 599.5, 99.5, 499.5), abs=3
+    )  # a line of 3 with its edge
+    assert not found[210:590, 110:490].any()
+
+
+def test_the_reference_box_is_dashed_and_a_box_may_reach_beyond_the_frame():
+    empty = np.zeros((HEIGHT, WIDTH), np.uint8)
+    picture = draw_overlay(grey_image() * 0, empty, reference_box=(-5, 60, -5, 50), why_no_hinge_points=None)
+    found = near(picture, SCREEN_BOX, 60)[:LONGER_SIDE_PX]
+    bottom = found[596:604].any(axis=0)[:500]
+    assert 0.3 < bottom.mean() < 0.8
+    assert not found[:590, :490].any()
+
+
+def test_the_legend_says_why_there_are_no_hinge_points_or_nothing():
+    empty = np.zeros((HEIGHT, WIDTH), np.uint8)
+    said = draw_overlay(grey_image(), empty)
+    unsaid = draw_overlay(grey_image(), empty, why_no_hinge_points=None)
+    assert np.count_nonzero(near(said[LONGER_SIDE_PX:], (240, 240, 240), 20)) > 200
+    assert not near(unsaid[LONGER_SIDE_PX:], (240, 240, 240), 20).any()

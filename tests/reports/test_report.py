@@ -62,7 +62,9 @@ def read(report):
 def without_figures(monkeypatch):
     """Drawing is slow, and some tests are about the words alone."""
     monkeypatch.setattr(
-        figures, "draw_figures", lambda evaluation: dict.fromkeys(FIGURES, Missing("A figure", "None."))
+        figures,
+        "draw_figures",
+        lambda evaluation: dict.fromkeys((*FIGURES, "box-iou-by-epoch"), Missing("A figure", "None.")),
     )
 
 
@@ -239,3 +241,76 @@ def test_a_folder_that_is_no_evaluation_is_refused_and_left_alone(tmp_path):
     with pytest.raises(UserError, match="is this an evaluation folder"):
         write_report(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def of_network(not_found, **changes):
+    """Four frames of a network that finds no hinge points."""
+    return [
+        dataclasses.replace(f, reference=None, predicted=None, constructed=None, not_found=not_found, **changes)
+        for f in many_frames(1)
+    ]
+
+
+BOX = (0.9, 1.0, -1.0, 2.0, 2.0, True)
+
+
+def test_a_network_without_an_atrium_says_so_once_and_leaves_its_sections_out(tmp_path):
+    recipe = {"name": "improved_resunet", "model": "improved_resunet", "paper": "Improved ResUNet"}
+    frames = of_network("no_la_class", dice={"LV": 0.9})
+    page = read(write_report(write_evaluation(tmp_path, frames, recipe=recipe)))
+    assert "Segmentation of the left ventricle: evaluation report" in page.text
+    assert "this network outlines no left atrium, and they lie where it meets the left ventricle" in page.text
+    assert "mean Dice LV 0.900." in page.text
+    assert "improved ResUNet paper, Table 2" in page.text
+    assert "Without an annulus, the axis of the predicted ventricle starts where" in page.text
+    assert "Paper: Improved ResUNet." in page.text
+    for gone in ("Annulus diameter", "Table 1.", "Table 3.", "Fig. 6.", "calibration", "could not be measured", "aMVL"):
+        assert gone not in page.text.replace("Hinge points and the annulus diameter are not measured", ""), gone
+    assert "None: every figure is defined." in page.text
+
+
+def test_a_localiser_reports_its_boxes_and_nothing_else(tmp_path):
+    recipe = {"name": "lu_net_mo", "model": "vgg19_box", "box_margin": 0.05, "paper": "Leclerc et al.: LU-Net"}
+    frames = of_network("no_segmentation", dice={}, box=BOX)
+    report = write_report(write_evaluation(tmp_path, frames, recipe=recipe))
+    page = read(report)
+    assert "Localisation of the left ventricle: evaluation report" in page.text
+    assert "The located box overlaps the reference's by 0.900 (IOU) on average and does not wholly enclose" in page.text
+    assert "Localisation (LU-Net paper, Table I)" in page.text
+    assert "does not wholly enclose the reference: 4 of 4 frames" in page.text
+    for gone in ("Dice", "Chamber segmentation", "Volumes and ejection fraction", "aMVL", "could not be measured"):
+        assert gone not in page.text, gone
+    assert [path.name for path in (report.parent / "figures").iterdir()] == ["box-iou-by-epoch.png"]
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_lu_net_has_everything(tmp_path):
+    recipe = {"name": "lu_net", "model": "lu_net", "box_margin": 0.05, "paper": "Leclerc et al.: LU-Net"}
+    frames = [dataclasses.replace(f, box=BOX, first={"LV": 0.8, "EPI": 0.9}) for f in many_frames(2)]
+    text = read(write_report(write_evaluation(tmp_path, frames, recipe=recipe))).text
+    for table in ("Table I)", "Table II)", "Table IV)", "Table 1.", "Table 2.", "Table 3."):
+        assert table in text
+    assert "Mitral hinge points and annulus diameter: evaluation report" in text
+    assert "THE REFERENCE WAS USED" not in text
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_reference_that_helped_is_said_loudly(tmp_path):
+    frames = [dataclasses.replace(f, oracle_margin=0.15) for f in many_frames(1)]
+    page = read(write_report(write_evaluation(tmp_path, frames)))
+    assert "THE REFERENCE WAS USED. Every frame was cropped to the box of its own reference, with a margin of 15 %" in (
+        page.text
+    )
+    assert ("p", {"class": "warning"}) in page.tags
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_boxes_without_a_reference_give_a_report_that_says_so(tmp_path):
+    folder = write_evaluation(tmp_path, of_network("no_segmentation", dice={}, box=BOX), extras=False)
+    path = folder / "summary.json"
+    summary = json.loads(path.read_text())
+    empty = {key: None if not isinstance(value, dict) else {} for key, value in summary["localisation"]["all"].items()}
+    path.write_text(json.dumps({**summary, "localisation": dict.fromkeys(summary["localisation"], empty)}))
+    text = read(write_report(folder)).text
+    assert "No box could be compared with a reference." in text
+    assert "No frame has both a located box and a reference to compare it with." in text
