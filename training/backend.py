@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from shell.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,6 +65,21 @@ def set_learning_rate(model: "keras.Model", rate: float) -> None:
     if synchronise is not None:
         synchronise()
     model.optimizer.learning_rate = rate
+
+
+def put_averaged_weights(model: "keras.Model") -> None:
+    """Puts the optimizer's averaged weights into the model, as values of its own.
+
+    JAX shares one array between two variables where TensorFlow copies, and Keras' `predict_on_batch` gives the arrays
+    of a model's weights away to be overwritten. The optimizer's averages would be gone with them.
+
+    Args:
+        model: compiled with an optimizer that averages weights.
+    """
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    if hasattr(model, "jax_state_sync"):
+        for variable in model.trainable_variables:
+            variable.assign(np.array(variable))
 
 
 def _start_tensorflow(keras_backend: str) -> None:

@@ -20,7 +20,7 @@ from models.objectives import Objective, objective
 from recipes.base import Recipe
 from shell.errors import UserError
 from training import run_folder
-from training.backend import set_learning_rate
+from training.backend import put_averaged_weights, set_learning_rate
 from training.checkpoint import STATE, load_checkpoint, save_checkpoint
 from training.logs import TensorBoardLog, write_curves, write_history
 from training.precision import resolve_jit, resolve_precision
@@ -216,7 +216,7 @@ class _EpochEnd(keras.callbacks.Callback):
         self._tensorboard = TensorBoardLog(folder / "tensorboard")
         self._bar: tqdm | None = None
         self._begun = 0.0
-        self._rate = 0.0
+        self._rate = math.nan  # none set yet
 
     def close(self) -> None:
         self._tensorboard.close()
@@ -230,13 +230,15 @@ class _EpochEnd(keras.callbacks.Callback):
             self._bar = tqdm(total=self._steps, desc=label, unit="step", leave=False)
 
     def on_train_batch_begin(self, batch: int, logs: object = None) -> None:  # noqa: ARG002  # Keras names them
-        self._rate = learning_rate(
+        rate = learning_rate(
             self._recipe,
             step=self._progress.epoch * self._steps + batch,
             steps_per_epoch=self._steps,
             plateau_scale=self._progress.plateau_scale,
         )
-        set_learning_rate(self._trainee, self._rate)
+        if rate != self._rate:
+            set_learning_rate(self._trainee, rate)
+            self._rate = rate
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002  # Keras names them
         if self._bar is not None:
@@ -254,7 +256,7 @@ class _EpochEnd(keras.callbacks.Callback):
             )
         own_weights = self._network.get_weights() if self._recipe.weight_average is not None else None
         if own_weights is not None:
-            self._trainee.optimizer.finalize_variable_values(self._trainee.trainable_variables)
+            put_averaged_weights(self._trainee)
         figures = {"loss": loss, **validate(self._network, self._data.val, self._recipe), "learning_rate": self._rate}
         if self._recipe.monitor not in figures:
             known = ", ".join(name for name in figures if name in ("val_loss", "val_dice", "val_iou"))
