@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from models.losses import LOSSES, categorical_crossentropy, dice_crossentropy, loss_by_name, multiclass_dice
+from models.losses import (
+    LOSSES,
+    categorical_crossentropy,
+    dice_crossentropy,
+    loss_by_name,
+    multiclass_dice,
+    weighted_crossentropy,
+)
 
 # one frame of 2×2 pixels, classes background, LV, LA; the reference is background, LV / LV, LA
 REFERENCE = np.eye(3, dtype=np.float32)[np.array([[[0, 1], [1, 2]]])]
@@ -43,3 +50,24 @@ def test_unknown_loss_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"multiclass_dice.*Received: multiclas_dice\. Did you mean multiclass_dice\?"):
         loss_by_name("multiclas_dice")
     assert all(loss_by_name(name) is loss for name, loss in LOSSES.items())
+
+
+def test_weighted_crossentropy_by_hand():
+    # true classes: background, LV, LV, LA with p = 0.5, 0.5, 0.75, 0.5
+    loss = weighted_crossentropy((1.0, 2.0, 4.0))
+    expected = -np.mean(np.array([1, 2, 2, 4]) * np.log([0.5, 0.5, 0.75, 0.5]))
+    np.testing.assert_allclose(loss(REFERENCE, PREDICTION), [expected], rtol=1e-5)
+
+
+def test_equal_weights_are_the_plain_crossentropy():
+    plain = np.asarray(categorical_crossentropy(REFERENCE, PREDICTION))
+    np.testing.assert_allclose(weighted_crossentropy((1, 1, 1))(REFERENCE, PREDICTION), plain, rtol=1e-6)
+    np.testing.assert_allclose(weighted_crossentropy((3, 3, 3))(REFERENCE, PREDICTION), 3 * plain, rtol=1e-6)
+
+
+def test_weights_that_cannot_be_meant_are_refused():
+    for weights in [(1.0,), (1.0, 0.0, 1.0), (1.0, -1.0, 1.0), (1.0, float("nan"), 1.0)]:
+        with pytest.raises(ValueError, match="`weights` must be positive numbers, one per channel"):
+            weighted_crossentropy(weights)
+    with pytest.raises(ValueError, match="Received: 2 for 3 channels"):
+        weighted_crossentropy((1.0, 4.0))(REFERENCE, PREDICTION)
