@@ -18,20 +18,15 @@ import numpy.typing as npt
 
 from data_pipeline.datasets import camus
 from data_pipeline.paths import cache_folder
-from data_pipeline.phantom.writer import TRUTH_FILE, PhantomOptions, read_truth, write_phantom
+from data_pipeline.phantom.writer import APICAL_VIEWS, TRUTH_FILE, PhantomOptions, read_truth, write_phantom
 from data_pipeline.readers.image import read_labels
-from data_pipeline.sample import Case, FrameTruth, Sample, Structure, View
+from data_pipeline.sample import Case, FrameTruth, Sample, Structure
 from postprocessing.valve import valve_as_blood
 from shell.errors import UsageError, UserError
 from shell.files import exclusive
 
 STRUCTURE_CODES: Mapping[int, Structure] = {structure.value: structure for structure in Structure}
 """The codes of a `…_structures.nii.gz`: the project's own."""
-
-APICAL_VIEWS: Mapping[str, View] = {
-    name: view for view in (View.A2C, View.A3C, View.A4C) for name in (view.value, view.camus_name)
-}
-"""What `?views=` takes: A2C or 2CH."""
 
 load_sample = camus.load_sample
 
@@ -99,7 +94,7 @@ def options_from(values: Mapping[str, str]) -> PhantomOptions:
             if unknown := [view for view in asked if view not in APICAL_VIEWS]:
                 raise UsageError(f"`views` must be among A2C, A3C, A4C. Received: {', '.join(unknown)}")
             found = {APICAL_VIEWS[view] for view in asked}
-            changes[name] = tuple(view for view in (View.A2C, View.A3C, View.A4C) if view in found)
+            changes[name] = tuple(sorted(found))
         else:
             try:
                 changes[name] = int(value)

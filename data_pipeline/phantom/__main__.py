@@ -4,8 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_pipeline.phantom.writer import PhantomOptions, write_phantom
-from data_pipeline.sample import View
+from data_pipeline.phantom.writer import APICAL_VIEWS, PhantomOptions, write_phantom
 from shell.command import add_debug_option, run_command
 from shell.errors import UsageError
 
@@ -15,9 +14,9 @@ replaced once the new one is complete; any other folder with files in it is refu
 
 example:
   python -m data_pipeline.phantom build/phantom --patients 20 --sequences
+  python -m data_pipeline.phantom build/valves --views A2C A3C A4C
   python train.py --model unet1 --data phantom:build/phantom
 """
-VIEW_NAMES = {view.camus_name: view for view in (View.A2C, View.A3C, View.A4C)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,9 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--views",
         nargs="+",
-        choices=tuple(VIEW_NAMES),
-        default=[view.camus_name for view in defaults.views],
-        help="(default 2CH 4CH, as CAMUS has)",
+        choices=tuple(APICAL_VIEWS),
+        default=[view.value for view in defaults.views],
+        metavar="VIEW",
+        help="any of A2C, A3C, A4C, or 2CH, 3CH, 4CH (default A2C A4C, as CAMUS has)",
     )
     parser.add_argument("--sequences", action="store_true", help="also write the half beat, ED → ES or ES → ED")
     parser.add_argument(
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = PhantomOptions(
         patients=arguments.patients,
         seed=arguments.seed,
-        views=tuple(VIEW_NAMES[name] for name in VIEW_NAMES if name in arguments.views),
+        views=tuple(sorted({APICAL_VIEWS[name] for name in arguments.views})),
         sequences=arguments.sequences,
         off_centre_share=arguments.off_centre_share,
     )

@@ -37,6 +37,8 @@ from shell.progress import progress
 VERSIONS: Mapping[View, str] = {View.A2C: "1.3", View.A3C: "1.4", View.A4C: "1.3"}
 """Of each view, raised with every change that alters a pixel or a number of it: what changes one view leaves data sets
 without it as they are. The highest of a data set's views is part of its cache key."""
+APICAL_VIEWS: Mapping[str, View] = {name: view for view in VERSIONS for name in (view.value, view.camus_name)}
+"""Names of the views that there are: A2C or 2CH, …"""
 TRUTH_FILE = "truth.json"
 TRUTH_FORMAT = 1
 MAX_PATIENTS = 9999  # four digits in a patient's name
