@@ -178,7 +178,9 @@ def as_text(tables: Sequence[ResultTable]) -> str:
                 known = whys.get(row.row.network.name, row.why)
                 whys[row.row.network.name] = tuple(dict.fromkeys([*known, *lacking_of(row, result.table.columns)]))
     lines += ["", "Why ours differ, as far as what was changed tells:"]
-    lines += [line for name, why in whys.items() for line in _wrapped(f"{name}: {'; '.join(why)}")]
+    for why in dict.fromkeys(whys.values()):
+        names = ", ".join(name for name, own in whys.items() if own == why)
+        lines += _wrapped(f"{names}: {'; '.join(why)}")
     return "\n".join(lines).lstrip("\n")
 
 

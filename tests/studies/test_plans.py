@@ -1,10 +1,13 @@
 """The plans say what the papers' tables say, and can be run."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from recipes.base import to_dict
+from reports import paper
+from reports.sections import improved_resunet, localisation, lu_net, vds_unet
 from shell.errors import UsageError
 from studies.catalogue import PLANS, plan_by_name
 from studies.plan import Network, Plan, changed_recipe, only, own_recipe, settings_of
@@ -183,3 +186,25 @@ def test_networks_of_a_plan_come_once_each() -> None:
     plan = PLANS["lu_net_table2"]
     assert len(plan.networks) == 5  # U-Net1 stands in three tables
     assert dataclasses.replace(plan, tables=plan.tables * 2).networks == plan.networks
+
+
+def test_reports_and_studies_quote_the_papers_alike() -> None:
+    def means(rows: Mapping[str, Sequence[tuple[float, float | None]]]) -> dict[str, tuple[float, ...]]:
+        return {name: tuple(mean for mean, _ in row) for name, row in rows.items()}
+
+    boxes = {name: (*errors, (share,)) for name, (*errors, (_, share)) in localisation.TABLE_I.items()}
+    assert paper_rows("lu_net_table1", "table1") == {n: tuple(v[0] for v in row) for n, row in boxes.items()}
+    segmentation = paper_rows("lu_net_motivation", "table2-motivation") | paper_rows("lu_net_table2", "table2")
+    assert {name: segmentation[name] for name in lu_net.TABLE_II} == means(lu_net.TABLE_II)
+    assert paper_rows("lu_net_table2", "table4") == means(lu_net.TABLE_IV)
+    assert paper_rows("lu_net_table2", "localisation")["LU-Net-m5"] == localisation.LU_NET_M5
+    (valve,) = paper_rows("vds_unet_table4", "table2").values()
+    assert valve == (vds_unet.PA[0], *(mean for _, stated in vds_unet.TABLE_2.values() for mean, _ in stated))
+    assert list(paper_rows("improved_resunet_table2", "table2").values()) == list(improved_resunet.TABLE_2.values())
+    (dice, _) = paper_rows("hinge_points", "table1").values()
+    assert dice == (paper.DICE_LV["ED"], paper.DICE_LV["ES"])
+    (diameters,) = paper_rows("hinge_points", "table2").values()
+    pairs = paper.DIAMETER_MM.values()
+    assert diameters == (*(predicted for predicted, _ in pairs), *(reference for _, reference in pairs))
+    (errors,) = paper_rows("hinge_points", "table3").values()
+    assert errors == (paper.ABSOLUTE_ERROR_MM["col"][0], paper.ABSOLUTE_ERROR_MM["row"][0])

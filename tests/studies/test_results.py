@@ -143,6 +143,16 @@ def test_the_tables_as_text(tables: list[ResultTable]) -> None:
     assert max(len(line) for line in text.splitlines()) <= 118
 
 
+def test_networks_that_differ_for_the_same_reasons_are_told_of_together(tmp_path: Path) -> None:
+    another = TABLE.rows[2].network
+    assert another is not None
+    jobs = [done(tmp_path, None, 0.9), finished(made_job(tmp_path, "another"), [row("p_4CH_ED", "LV", "dice", 0.8)])]
+    plan = small_plan(dataclasses.replace(TABLE, columns=TABLE.columns[:1]))
+    text = as_text(tables_of(plan, [UNET1, another], jobs))
+    assert "  unet1, another: nothing that the paper states was changed" in text
+    assert text.count("nothing that the paper states") == 1
+
+
 def test_a_wide_table_is_told_in_parts(tmp_path: Path) -> None:
     columns = tuple(dataclasses.replace(TABLE.columns[0], key=f"c{i}", group=f"column {i}") for i in range(12))
     plan = small_plan(dataclasses.replace(TABLE, columns=columns, rows=(Row("U-Net1", UNET1, {}),)))
