@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 
 from cart.frames import Frame, add_frame_arguments
-from cart.measure import ImageMeasurement, MeasurementSpec, Predictor
+from cart.measure import ImageMeasurement, MeasurementSpec, Predictor, require_no_reference
 from cart.records import FAILED, Record, csv_row, measure_files, software_versions, summary_line
 from reports.overlay import draw_overlay
 from shell.command import add_debug_option, run_command
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     model, predictor, spec = load_run_network(arguments.run) if arguments.run else load_bundle_network(arguments.bundle)
+    require_no_reference(spec)
     software = software_versions()
     records: list[Record] = []
     overlays: set[str] = set()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.preprocess import Preprocessing, preprocess_image, restore_probabilities
+from data_pipeline.preprocess import Preprocessing, Region, preprocess_image, restore_probabilities
 from data_pipeline.sample import Phase, Structure, View, structures_from_names
 from postprocessing.annulus import annulus_diameter_mm, annulus_diameter_px
 from postprocessing.calibration import Calibration
@@ -73,6 +73,8 @@ class MeasurementSpec:
         calibration: of the hinge points, or None.
         outputs: names of the network's outputs.
         box: what its `box` encloses; None for a network without one.
+        oracle: the box of its reference that each frame is cropped to before the network sees it; None for every
+            network that can measure a frame without a reference.
     """
 
     structures: tuple[Structure, ...]
@@ -83,6 +85,7 @@ class MeasurementSpec:
     calibration: Calibration | None
     outputs: tuple[str, ...] = (PROBABILITIES,)
     box: BoxSpec | None = None
+    oracle: BoxSpec | None = None
 
     @property
     def segments(self) -> bool:
@@ -105,6 +108,7 @@ class MeasurementSpec:
             "calibration": self.calibration.to_dict() if self.calibration else None,
             "outputs": list(self.outputs),
             "box": self.box.to_dict() if self.box else None,
+            "oracle": self.oracle.to_dict() if self.oracle else None,
         }
 
     @classmethod
@@ -114,7 +118,7 @@ class MeasurementSpec:
         Raises:
             KeyError, TypeError, ValueError: a key is missing or has a value of the wrong kind.
         """
-        calibration, box = values["calibration"], values.get("box")
+        calibration, box, oracle = values["calibration"], values.get("box"), values.get("oracle")
         return cls(
             structures=structures_from_names(values["classes"]),
             preprocessing=Preprocessing.from_dict(values["preprocessing"]),
@@ -124,6 +128,7 @@ class MeasurementSpec:
             calibration=Calibration.from_dict(calibration) if calibration is not None else None,
             outputs=tuple(values.get("outputs", (PROBABILITIES,))),
             box=BoxSpec.from_dict(box) if box is not None else None,
+            oracle=BoxSpec.from_dict(oracle) if oracle is not None else None,
         )
 
 
@@ -177,16 +182,40 @@ def measure_image(
 
     Raises:
         UserError: neither the view nor `anterior_side` tells the orientation, and hinge points are asked for; the
-            network's output is not finite.
+            network needs the box of a reference; its output is not finite.
     """
+    require_no_reference(spec)
     side = _side(view, spec, anterior_side)
     outputs = network_outputs(image, predictor=predictor, spec=spec)
     return measure_outputs(outputs, image, spacing_mm, view, phase, spec=spec, anterior_side=side)
 
 
-def network_outputs(image: npt.NDArray[np.float32], *, predictor: Predictor, spec: MeasurementSpec) -> Outputs:
-    """The first half of `measure_image`: what the network gives for one image, without the axis of the batch."""
-    network_image = preprocess_image(image, spec.preprocessing)
+def require_no_reference(spec: MeasurementSpec) -> None:
+    """Refuses a network that only ever saw frames cropped to the box of their reference.
+
+    Raises:
+        UserError: it is one.
+    """
+    if spec.oracle is not None:
+        raise UserError(
+            "this network sees frames cropped to the box of their reference "
+            f"(oracle_margin={spec.oracle.margin:g}), and a new frame has none; measure labelled frames with "
+            "evaluate.py, or take a network that finds its own way"
+        )
+
+
+def network_outputs(
+    image: npt.NDArray[np.float32], *, predictor: Predictor, spec: MeasurementSpec, region: Region | None = None
+) -> Outputs:
+    """The first half of `measure_image`: what the network gives for one image, without the axis of the batch.
+
+    Args:
+        image: as there.
+        predictor: as there.
+        spec: as there.
+        region: what the network sees of the image; None: the whole.
+    """
+    network_image = preprocess_image(image, spec.preprocessing, region)
     outputs = predictor(network_image[np.newaxis, :, :, np.newaxis])
     return {name: output[0] for name, output in outputs.items()}
 
@@ -200,8 +229,9 @@ def measure_outputs(
     *,
     spec: MeasurementSpec,
     anterior_side: str | None = None,
+    region: Region | None = None,
 ) -> ImageMeasurement:
-    """The second half of `measure_image`: from what `network_outputs` gave for `image`.
+    """The second half of `measure_image`: from what `network_outputs` gave for `image`, and the same `region` of it.
 
     Args and Raises: as there.
     """
@@ -209,13 +239,14 @@ def measure_outputs(
     if not all(np.isfinite(output).all() for output in outputs.values()):
         raise UserError("the network's output is not finite; its weights are damaged, train or export again")
     frame = (
-        segmented(outputs[PROBABILITIES], image, spacing_mm, spec=spec, anterior_side=side)
+        segmented(outputs[PROBABILITIES], image, spacing_mm, spec=spec, anterior_side=side, region=region)
         if spec.segments
         else unsegmented(image, spacing_mm)
     )
     as_fitted = view is not None and side is not None and spec.anterior_sides.get(view) == side
     calibrated = _calibrated(frame, spacing_mm, view, phase, spec.calibration) if as_fitted else None
-    box = _native_box(outputs[BOX], image.shape) if BOX in outputs else None
+    seen = region or (0.0, float(image.shape[0]), 0.0, float(image.shape[1]))
+    box = _native_box(outputs[BOX], seen) if BOX in outputs else None
     return ImageMeasurement(frame, side, calibrated, box)
 
 
@@ -226,6 +257,7 @@ def segmented(
     *,
     spec: MeasurementSpec,
     anterior_side: str | None,
+    region: Region | None = None,
 ) -> FrameMeasurement:
     """One frame's probabilities (h, w, classes) on the network's grid, measured on the image's own.
 
@@ -235,9 +267,10 @@ def segmented(
         spacing_mm: as for `measure_image`.
         spec: how they are measured.
         anterior_side: `left` or `right`; None only where no hinge points are found, so that it does not matter.
+        region: what the network saw of the image; outside it is background.
     """
     return measure_frame(
-        restore_probabilities(probabilities, (image.shape[0], image.shape[1])),
+        restore_probabilities(probabilities, (image.shape[0], image.shape[1]), region),
         structures=spec.structures,
         spacing_mm=spacing_mm,
         anterior_side=anterior_side or NO_SIDE,
@@ -283,9 +316,10 @@ def _side(view: View | None, spec: MeasurementSpec, given: str | None) -> str | 
     return None if view is None else spec.anterior_sides.get(view)
 
 
-def _native_box(shares: npt.NDArray[np.float32], shape: tuple[int, ...]) -> Box:
+def _native_box(shares: npt.NDArray[np.float32], seen: Region) -> Box:
     top, bottom, left, right = (float(share) for share in shares)
-    return top * shape[0], bottom * shape[0], left * shape[1], right * shape[1]
+    height, width = seen[1] - seen[0], seen[3] - seen[2]
+    return seen[0] + top * height, seen[0] + bottom * height, seen[2] + left * width, seen[2] + right * width
 
 
 def _calibrated(

@@ -1,8 +1,8 @@
 """Preprocessed frames on disk: decoded, resized and normalised once, then read by every epoch of every run.
 
 An entry is a folder named by its key, the SHA-256 of everything it was made from: the bytes of the image and label
-files, the preprocessing, the structures, the loader and the format. It is written beside and renamed into place, so
-it is complete or not there; what it holds is checked against its own digests whenever it is opened.
+files, the preprocessing, the region, the structures, the loader and the format. It is written beside and renamed into
+place, so it is complete or not there; what it holds is checked against its own digests whenever it is opened.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.preprocess import Preprocessing, preprocess_image, preprocess_labels
+from data_pipeline.regions import RegionOf
 from data_pipeline.sample import Case, Sample, Structure
 from shell.errors import UserError
 from shell.files import atomic_folder, exclusive, read_json, sha256_of, write_json
@@ -64,6 +65,7 @@ def build_cache(
     preprocessing: Preprocessing,
     structures: tuple[Structure, ...],
     folder: Path,
+    region: RegionOf | None = None,
 ) -> FrameCache:
     """The cache of these cases below `folder`: opened if it is there and sound, else built.
 
@@ -76,17 +78,18 @@ def build_cache(
         preprocessing: what to do to each frame.
         structures: structure of each class index, BACKGROUND first; all others become 0.
         folder: where entries live; made if needed.
+        region: what the network sees of each frame; None: all of it.
 
     Raises:
         ValueError: no cases, or `structures` does not begin with BACKGROUND or repeats one.
-        UserError: a case without labels, or labels of another size than the image.
+        UserError: a case without labels, labels of another size than the image, or no region of a case.
     """
     if not cases:
         raise ValueError("`cases` must hold at least one case. Received: none")
     if not structures or structures[0] != Structure.BACKGROUND or len(set(structures)) != len(structures):
         names = ", ".join(structure.name for structure in structures) or "none"
         raise ValueError(f"`structures` must be BACKGROUND and then others, each once. Received: {names}")
-    key = _key(cases, load, preprocessing, structures)
+    key = _key(cases, load, preprocessing, structures, region)
     entry = folder / key
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder / f"{key}.lock", work="building this cache"):
@@ -95,7 +98,7 @@ def build_cache(
         cache = _open(entry, key, structures, preprocessing)
         if cache is None:
             try:
-                _write(entry, key, cases, load, preprocessing, structures)
+                _write(entry, key, cases, load, preprocessing, structures, region)
             except OSError as error:
                 error.filename = error.filename or str(entry)  # a failed write does not know its file
                 raise
@@ -110,13 +113,16 @@ def _key(
     load: Callable[[Case], Sample],
     preprocessing: Preprocessing,
     structures: tuple[Structure, ...],
+    region: RegionOf | None,
 ) -> str:
-    description = {
+    description: dict[str, Any] = {
         "format": FORMAT,
         "loader": f"{load.__module__}.{getattr(load, '__qualname__', type(load).__name__)}",
         "preprocessing": preprocessing.to_dict(),
         "structures": [structure.name for structure in structures],
     }
+    if region is not None:  # entries of whole frames keep the names they had before there were regions
+        description["region"] = region.to_dict()
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for case in progress(cases, label="digest of frames", unit="frames"):
         digest.update(json.dumps([case.case_id, *(sha256_of(path) for path in _files(case))]).encode())
@@ -139,6 +145,7 @@ def _write(
     load: Callable[[Case], Sample],
     preprocessing: Preprocessing,
     structures: tuple[Structure, ...],
+    region: RegionOf | None,
 ) -> None:
     class_of = np.zeros(256, np.uint8)
     for index, structure in enumerate(structures):
@@ -158,8 +165,9 @@ def _write(
                         f"{sample.source}: labels must have the image's size {sample.image.shape}, "
                         f"received {sample.labels.shape}; mend or remove this case"
                     )
-                images.write(preprocess_image(sample.image, preprocessing).tobytes())
-                labels.write(class_of[preprocess_labels(sample.labels, preprocessing)].tobytes())
+                seen = None if region is None else region(sample)
+                images.write(preprocess_image(sample.image, preprocessing, seen).tobytes())
+                labels.write(class_of[preprocess_labels(sample.labels, preprocessing, seen)].tobytes())
         write_json(
             temporary / DESCRIPTION,
             {

@@ -2,6 +2,10 @@
 
 NumPy and OpenCV only, deterministic. Every resize is pixel-centre aligned: network pixel `i` of `h` lies at native
 position `(i + 1/2) · H/h − 1/2`, for image, labels and the way back, so nothing shifts by half a pixel.
+
+Instead of the whole frame a network may see a region of it: a box by its pixel edges, anywhere, even partly beyond the
+frame. What is beyond is 0 in the image and background in the labels; on the way back, what the network did not see is
+background.
 """
 
 import dataclasses
@@ -15,6 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 Normalise = Literal["unit", "zscore"]
+
+Region = tuple[float, float, float, float]
+"""(row_min, row_max, col_min, col_max), pixel edges, native grid: the whole frame is (0, H, 0, W)."""
 
 GREY_LEVELS = 256
 FLAT = 1e-6  # a standard deviation, on the 0..1 scale, that is only rounding: the frame is constant
@@ -75,22 +82,26 @@ class Preprocessing:
         return cls(**values)
 
 
-def preprocess_image(image: npt.NDArray[np.float32], preprocessing: Preprocessing) -> npt.NDArray[np.float32]:
-    """A frame on the network's grid, normalised.
+def preprocess_image(
+    image: npt.NDArray[np.float32], preprocessing: Preprocessing, region: Region | None = None
+) -> npt.NDArray[np.float32]:
+    """A frame, or a region of it, on the network's grid, normalised.
 
     The scale of intensities is judged from the frame itself: values within 0..1 are taken as they are; otherwise
     values within 0..255 are 8-bit and divided by 255; any other range (10 to 16 bit, signed, decibel) is mapped by
-    the frame's own minimum and maximum. A constant frame becomes 0 under `zscore`.
+    the frame's own minimum and maximum. A constant frame becomes 0 under `zscore`. Scale and equalisation are the
+    whole frame's, whatever the region, so that a grey level means the same in every region of it.
 
     Args:
         image: (H, W), the file's own intensities, native grid.
         preprocessing: what to do.
+        region: what the network shall see; None: the whole frame.
 
     Returns:
         (height, width) float32.
 
     Raises:
-        ValueError: not two-dimensional, empty, not finite, or smaller than the CLAHE tiles.
+        ValueError: not two-dimensional, empty, not finite, or smaller than the CLAHE tiles; a region without extent.
 
     Source: hinge_points paper §3.2 (resize to 256 × 256, intensities to 0..1). Deviation: the paper does not state
         its interpolation; here area averaging where an axis shrinks and linear where it grows.
@@ -98,7 +109,10 @@ def preprocess_image(image: npt.NDArray[np.float32], preprocessing: Preprocessin
     unit = _to_unit(_checked_frame(image, "image").astype(np.float32, copy=False))
     if preprocessing.clahe:
         unit = _clahe(unit, preprocessing.clahe_clip_limit, preprocessing.clahe_tiles)
-    resized = _resize_image(unit, preprocessing.height, preprocessing.width)
+    if region is None:
+        resized = _resize_image(unit, preprocessing.height, preprocessing.width)
+    else:
+        resized = _resample_image(unit, preprocessing.height, preprocessing.width, _checked_region(region))
     if preprocessing.normalise == "zscore":
         deviation = float(resized.std(dtype=np.float64))
         scale = 1 / deviation if deviation > FLAT else 0.0
@@ -106,39 +120,53 @@ def preprocess_image(image: npt.NDArray[np.float32], preprocessing: Preprocessin
     return np.ascontiguousarray(resized, dtype=np.float32)
 
 
-def preprocess_labels(labels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
-    """A label map on the network's grid: the nearest label, aligned with `preprocess_image`.
+def preprocess_labels(
+    labels: npt.NDArray[np.uint8], preprocessing: Preprocessing, region: Region | None = None
+) -> npt.NDArray[np.uint8]:
+    """A label map, or a region of it, on the network's grid: the nearest label, aligned with `preprocess_image`.
 
     Args:
         labels: (H, W) uint8, native grid.
         preprocessing: gives the network's grid.
+        region: what the network shall see; None: the whole frame.
 
     Returns:
-        (height, width) uint8; no label that was not there before.
+        (height, width) uint8; no label that was not there before, and 0 beyond the frame.
 
     Raises:
-        ValueError: not two-dimensional, empty, or not uint8.
+        ValueError: not two-dimensional, empty, or not uint8; a region without extent.
     """
     if labels.dtype != np.uint8:
         raise ValueError(f"`labels` must be uint8. Received: {labels.dtype}")
+    if region is not None:
+        top, bottom, left, right = _checked_region(region)
+        rows = _nearest(top, bottom, preprocessing.height)
+        cols = _nearest(left, right, preprocessing.width)
+        height, width = _checked_frame(labels, "labels").shape
+        nearest = labels[np.clip(rows, 0, height - 1)[:, np.newaxis], np.clip(cols, 0, width - 1)]
+        nearest[(rows < 0) | (rows >= height)] = 0
+        nearest[:, (cols < 0) | (cols >= width)] = 0
+        return nearest
     size = (preprocessing.width, preprocessing.height)
     return cv2.resize(_checked_frame(labels, "labels"), size, interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8)
 
 
 def restore_probabilities(
-    probabilities: npt.NDArray[np.float32], native_shape: tuple[int, int]
+    probabilities: npt.NDArray[np.float32], native_shape: tuple[int, int], region: Region | None = None
 ) -> npt.NDArray[np.float32]:
     """Probabilities on the frame's own grid: the way back of `preprocess_image`, bilinear.
 
     Args:
-        probabilities: (h, w, C), network grid.
+        probabilities: (h, w, C), network grid, the background's first.
         native_shape: (H, W) of the frame.
+        region: what the network saw; None: the whole frame.
 
     Returns:
-        (H, W, C) float32; they sum to 1 over C where the input does.
+        (H, W, C) float32; they sum to 1 over C where the input does. Pixels whose centre is outside the region are
+        background: 1, and 0 for every other class.
 
     Raises:
-        ValueError: not three-dimensional, empty, or a native side below 1.
+        ValueError: not three-dimensional, empty, or a native side below 1; a region without extent.
     """
     if probabilities.ndim != 3 or probabilities.size == 0:
         raise ValueError(f"`probabilities` must have shape (h, w, C), none of them 0. Received: {probabilities.shape}")
@@ -146,8 +174,48 @@ def restore_probabilities(
     if height < 1 or width < 1:
         raise ValueError(f"`native_shape` must be two sides of at least 1. Received: {native_shape}")
     source = np.ascontiguousarray(probabilities, dtype=np.float32)
+    if region is not None:
+        return _restore_region(source, (height, width), _checked_region(region))
     restored = cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)
     return restored.reshape(height, width, probabilities.shape[2]).astype(np.float32, copy=False)
+
+
+def _restore_region(
+    source: npt.NDArray[np.float32], native_shape: tuple[int, int], region: Region
+) -> npt.NDArray[np.float32]:
+    (height, width), (rows, cols, classes) = native_shape, source.shape
+    top, bottom, left, right = region
+    seen_rows, seen_cols = _centres_within(top, bottom, height), _centres_within(left, right, width)
+    # on the network's grid, seen from the region: the native frame is a region of it
+    down = _linear_weights(*_seen_from(top, bottom, rows, seen_rows), len(seen_rows), rows)
+    across = _linear_weights(*_seen_from(left, right, cols, seen_cols), len(seen_cols), cols)
+    restored = np.zeros((height, width, classes), np.float32)
+    restored[..., 0] = 1
+    if len(seen_rows) and len(seen_cols):
+        narrow = (down @ source.reshape(rows, cols * classes)).reshape(len(seen_rows), cols, classes)
+        restored[seen_rows[0] : seen_rows[-1] + 1, seen_cols[0] : seen_cols[-1] + 1] = across @ narrow
+    return restored
+
+
+def _centres_within(start: float, end: float, side: int) -> range:
+    """Native pixels of a side whose centres lie within two edges."""
+    return range(max(0, math.ceil(start - 0.5)), min(side, math.floor(end - 0.5) + 1))
+
+
+def _seen_from(start: float, end: float, count: int, pixels: range) -> tuple[float, float]:
+    """The outer edges of native pixels on the grid of `count` pixels that a region was resampled to."""
+    scale = count / (end - start)
+    return (pixels.start - start) * scale, (pixels.stop - start) * scale
+
+
+def _checked_region(region: Region) -> Region:
+    top, bottom, left, right = region
+    if not (all(math.isfinite(edge) for edge in region) and bottom > top and right > left):
+        raise ValueError(
+            "`region` must be (row_min, row_max, col_min, col_max), finite, each max beyond its min. "
+            f"Received: {tuple(float(edge) for edge in region)}"
+        )
+    return region
 
 
 def _checked_frame(frame: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
@@ -209,3 +277,37 @@ def _resize_image(image: npt.NDArray[np.float32], height: int, width: int) -> np
     columns = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_LINEAR
     image = cv2.resize(image, (image.shape[1], height), interpolation=rows)  # type: ignore[assignment]
     return cv2.resize(image, (width, height), interpolation=columns).astype(np.float32, copy=False)
+
+
+def _resample_image(image: npt.NDArray[np.float32], height: int, width: int, region: Region) -> npt.NDArray[np.float32]:
+    """A region resampled as `_resize_image` resizes the whole: area averaging or linear, axis by axis."""
+    top, bottom, left, right = region
+    rows = _area_weights if bottom - top > height else _linear_weights
+    columns = _area_weights if right - left > width else _linear_weights
+    resampled = rows(top, bottom, height, image.shape[0]) @ image @ columns(left, right, width, image.shape[1]).T
+    return resampled.astype(np.float32, copy=False)
+
+
+def _area_weights(start: float, end: float, count: int, side: int) -> npt.NDArray[np.float32]:
+    """(count, side) the share of each of `count` pixels between two edges that lies on each native pixel."""
+    edges = np.linspace(start, end, count + 1)[:, np.newaxis]
+    pixels = np.arange(side)
+    covered = np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels)
+    return (np.maximum(covered, 0) * (count / (end - start))).astype(np.float32)
+
+
+def _linear_weights(start: float, end: float, count: int, side: int) -> npt.NDArray[np.float32]:
+    """(count, side) of linear interpolation at the centres of `count` pixels between two edges.
+
+    A centre within half a pixel of the native frame's edge takes the edge pixel's value; one beyond takes none.
+    """
+    centres = start + (np.arange(count) + 0.5) * (end - start) / max(count, 1) - 0.5
+    inside = (centres >= -0.5 - FLAT) & (centres <= side - 0.5 + FLAT)
+    centres = np.clip(centres, 0, side - 1)[:, np.newaxis]
+    weights = np.maximum(1 - np.abs(centres - np.arange(side)), 0)
+    return (weights * inside[:, np.newaxis]).astype(np.float32)
+
+
+def _nearest(start: float, end: float, count: int) -> npt.NDArray[np.intp]:
+    """The native pixel, in the frame or not, on which the centre of each of `count` pixels between two edges lies."""
+    return np.floor(start + (np.arange(count) + 0.5) * (end - start) / count).astype(np.intp)

@@ -14,12 +14,13 @@ from cart.measure import (
     network_outputs,
     segmented,
 )
+from data_pipeline.regions import ReferenceBox
 from data_pipeline.sample import Case, Sample
 from evaluation.boxes import box_rows
 from evaluation.calibration import calibration_from_rows
-from evaluation.frames import first_rows, frame_rows, subject_of
+from evaluation.frames import ORACLE_MARGIN, first_rows, frame_rows, subject_of
 from evaluation.patients import patient_rows
-from evaluation.rows import CaseRow
+from evaluation.rows import FRAME, CaseRow
 from postprocessing.calibration import Calibration
 from shell.progress import progress
 
@@ -51,12 +52,17 @@ def measured_frames(
         spec: how its output is measured.
 
     Raises:
-        UserError: a file that cannot be read, a view of unknown orientation.
+        UserError: a file that cannot be read, a view of unknown orientation, a frame without the reference whose box
+            the network needs.
     """
+    region_of = None if spec.oracle is None else ReferenceBox(spec.oracle.structures, spec.oracle.margin)
     for case in progress(cases, label="measuring", unit="frames"):
         sample = load(case)
-        outputs = network_outputs(sample.image, predictor=predictor, spec=spec)
-        measurement = measure_outputs(outputs, sample.image, sample.spacing_mm, sample.view, sample.phase, spec=spec)
+        region = None if region_of is None else region_of(sample)
+        outputs = network_outputs(sample.image, predictor=predictor, spec=spec, region=region)
+        measurement = measure_outputs(
+            outputs, sample.image, sample.spacing_mm, sample.view, sample.phase, spec=spec, region=region
+        )
         rows = frame_rows(
             sample,
             measurement.frame,
@@ -71,10 +77,13 @@ def measured_frames(
                 sample.spacing_mm,
                 spec=spec,
                 anterior_side=measurement.anterior_side,
+                region=region,
             )
             rows += first_rows(sample, first.label_map, structures=spec.structures)
         if measurement.box is not None and spec.box is not None:
             rows += box_rows(subject_of(sample), sample, measurement.box, spec.box)
+        if spec.oracle is not None:
+            rows.append(subject_of(sample).row(FRAME, ORACLE_MARGIN, spec.oracle.margin, "ratio"))
         yield MeasuredFrame(sample, measurement, tuple(rows))
 
 

@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from training.backend import start_backend
 
     start_backend()
+    from cart.measure import require_no_reference
     from export.bundle import measurement_spec, require_formats, write_bundle
     from export.parity import outputs_of, parity_frames
 
@@ -46,8 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from training.run_folder import load_run
 
     run = load_run(arguments.run)
+    spec = measurement_spec(run)
+    require_no_reference(spec)
     frames = parity_frames(run.data_spec, run.split)
-    reference = outputs_of(run.predict, frames, measurement_spec(run), "run the Keras model")
+    reference = outputs_of(run.predict, frames, spec, "run the Keras model")
     for name in dict.fromkeys(arguments.format):
         parity = write_bundle(run, name, out / name, frames=frames, reference=reference)
         print(f"{out / name}: {describe_parity(parity)}")

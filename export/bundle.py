@@ -93,6 +93,9 @@ def measurement_spec(run: "Run") -> MeasurementSpec:
         box=BoxSpec(structures_from_names(run.recipe.box_structures), run.recipe.box_margin)
         if BOX in outputs
         else None,
+        oracle=BoxSpec(structures_from_names(run.recipe.box_structures), run.recipe.oracle_margin)
+        if run.recipe.oracle_margin is not None
+        else None,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from data_pipeline.cache import FrameCache, build_cache
 from data_pipeline.paths import cache_folder
+from data_pipeline.regions import ReferenceBox
 from data_pipeline.sample import structures_from_names
 from data_pipeline.spec import Dataset
 from data_pipeline.splits import Split
@@ -33,7 +34,9 @@ def prepare(folder: Path, recipe: Recipe, dataset: Dataset, split: Split, *, com
                 "change --fold, or train_share and val_share"
             )
         structures = structures_from_names(recipe.classes)
-        return build_cache(cases, dataset.load, preprocessing_of(recipe), structures, cache_folder() / "frames")
+        return build_cache(
+            cases, dataset.load, preprocessing_of(recipe), structures, cache_folder() / "frames", region_of(recipe)
+        )
 
     data = Data(train=cached("train"), val=cached("val"))
     write_environment(
@@ -46,6 +49,13 @@ def prepare(folder: Path, recipe: Recipe, dataset: Dataset, split: Split, *, com
         ),
     )
     return data
+
+
+def region_of(recipe: Recipe) -> ReferenceBox | None:
+    """What a network of this recipe sees of each frame; None: all of it."""
+    if recipe.oracle_margin is None:
+        return None
+    return ReferenceBox(structures_from_names(recipe.box_structures), recipe.oracle_margin)
 
 
 def write_environment(path: Path, now: dict[str, Any]) -> None:

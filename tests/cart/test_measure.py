@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cart.measure import BoxSpec, MeasurementSpec, measure_image
+from cart.measure import BoxSpec, MeasurementSpec, measure_image, measure_outputs, network_outputs
 from data_pipeline.sample import Phase, Structure, View
 from postprocessing.calibration import Calibration
 from shell.errors import UserError
@@ -137,7 +137,10 @@ LOCALISER = dataclasses.replace(
 NO_LA = dataclasses.replace(heart_spec(None), structures=(Structure.BACKGROUND, Structure.LV, Structure.MYO))
 
 
-@pytest.mark.parametrize("spec", [heart_spec(), heart_spec(None), LOCALISER])
+ORACLE = dataclasses.replace(heart_spec(None), oracle=BoxSpec((Structure.LV, Structure.MYO), margin=0.05))
+
+
+@pytest.mark.parametrize("spec", [heart_spec(), heart_spec(None), LOCALISER, ORACLE])
 def test_the_spec_survives_its_dictionary(spec: MeasurementSpec) -> None:
     assert MeasurementSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
@@ -169,6 +172,31 @@ def test_box_and_structures_together() -> None:
     assert measured.frame.status == "ok"
 
 
+def test_a_network_that_needs_a_reference_measures_no_new_frame() -> None:
+    with pytest.raises(
+        UserError, match=r"cropped to the box of their reference \(oracle_margin=0.05\), and a new frame"
+    ):
+        measure_image(heart_image(), SPACING_MM, View.A4C, None, predictor=by_grey_level, spec=ORACLE)
+
+
+def test_what_the_network_saw_a_region_of_is_measured_on_the_whole_frame() -> None:
+    # Half the frame's rows and columns, around the heart: each network pixel is 1 × 1.5 native pixels.
+    image, region = heart_image(), (12.0, 76.0, 48.0, 144.0)
+    both = dataclasses.replace(ORACLE, outputs=("box", "probabilities"))
+    outputs = network_outputs(
+        image, predictor=lambda seen: {**locate(seen), **by_grey_level(seen)}, spec=both, region=region
+    )
+    measured = measure_outputs(outputs, image, SPACING_MM, View.A4C, None, spec=both, region=region)
+    whole = measure_image(image, SPACING_MM, View.A4C, None, predictor=by_grey_level, spec=heart_spec(None)).frame
+    points, expected = measured.frame.hinge_points, whole.hinge_points
+    assert points is not None
+    assert expected is not None
+    assert points.amvl == pytest.approx(expected.amvl, abs=0.8)
+    assert points.pmvl == pytest.approx(expected.pmvl, abs=0.8)
+    assert not measured.frame.label_map[76:].any()  # the atrium goes on there, and nobody looked
+    assert measured.box == (12 + 0.25 * 64, 76, 48 - 0.125 * 96, 96)
+
+
 def test_without_the_atrium_no_view_is_needed() -> None:
     def without_la(images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         return {"probabilities": by_grey_level(images)["probabilities"][..., :3]}
@@ -193,7 +221,7 @@ def test_any_output_that_is_not_finite_is_refused(bad: str) -> None:
 
 def test_a_spec_written_before_networks_had_boxes_is_read() -> None:
     values = heart_spec().to_dict()
-    del values["outputs"], values["box"]
+    del values["outputs"], values["box"], values["oracle"]
     assert MeasurementSpec.from_dict(values) == heart_spec()
 
 

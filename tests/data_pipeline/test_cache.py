@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import json
 import os
 import resource
@@ -11,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_pipeline.cache import FrameCache, build_cache
+from data_pipeline.cache import FrameCache, _key, build_cache
 from data_pipeline.preprocess import Preprocessing, preprocess_image, preprocess_labels
+from data_pipeline.regions import ReferenceBox
 from data_pipeline.sample import Case, Phase, Sample, Structure, View
 from shell.errors import UserError
 
@@ -311,3 +313,53 @@ def test_cases_that_cannot_be_cached_are_named(tmp_path: Path) -> None:
     np.save(cases[1].image_path, np.zeros((50, 41), np.uint8))
     with pytest.raises(UserError, match=r"1\.npy: labels must have the image's size \(50, 41\), received \(50, 40\)"):
         build(cases, tmp_path / "cache")
+
+
+BOX = ReferenceBox((Structure.LV, Structure.LA), margin=0.1)
+
+
+def test_a_region_is_cut_from_image_and_labels_alike_and_has_an_entry_of_its_own(tmp_path: Path) -> None:
+    cases = write_cases(tmp_path / "data", 2)
+    whole = build(cases, tmp_path / "cache")
+    cut = build_cache(cases, load, GRID, CLASSES, tmp_path / "cache", BOX)
+    wider = build_cache(cases, load, GRID, CLASSES, tmp_path / "cache", dataclasses.replace(BOX, margin=0.2))
+    assert len(list((tmp_path / "cache").glob("*/cache.json"))) == 3
+    sample = load(cases[1])
+    region = BOX(sample)
+    np.testing.assert_array_equal(cut.images[1], preprocess_image(sample.image, GRID, region))
+    np.testing.assert_array_equal(
+        cut.labels[1], CLASS_OF_CODE[preprocess_labels(np.asarray(sample.labels), GRID, region)]
+    )
+    assert not np.array_equal(cut.images[1], whole.images[1])
+    assert not np.array_equal(cut.images[1], wider.images[1])
+
+
+def test_an_entry_of_whole_frames_keeps_its_name() -> None:
+    """Of what was cached before regions came, nothing has to be made again."""
+    assert (
+        _key([], load, GRID, CLASSES, None)
+        == hashlib.sha256(
+            json.dumps(
+                {
+                    "format": 1,
+                    "loader": f"{load.__module__}.load",
+                    "preprocessing": GRID.to_dict(),
+                    "structures": ["BACKGROUND", "LA", "LV"],
+                },
+                sort_keys=True,
+            ).encode()
+        ).hexdigest()
+    )
+
+
+def test_a_frame_without_the_boxs_structures_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"0\.npy: has a reference without MV, so there is no box to crop it to"):
+        build_cache(
+            write_cases(tmp_path / "data", 1),
+            load,
+            GRID,
+            CLASSES,
+            tmp_path / "cache",
+            ReferenceBox((Structure.MV,), margin=0.1),
+        )
+    assert not list((tmp_path / "cache").glob("*/cache.json"))

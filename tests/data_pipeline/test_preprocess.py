@@ -230,3 +230,117 @@ def test_missing_parameters_are_refused() -> None:
 def test_bad_arrays_are_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# Regions --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("grid", [Preprocessing(256, 256), Preprocessing(600, 300), Preprocessing(100, 500)])
+def test_the_whole_frame_as_a_region_is_the_whole_frame(grid: Preprocessing) -> None:
+    rng = np.random.default_rng(1)
+    image = rng.uniform(0, 255, NATIVE).astype(np.float32)
+    labels = rng.integers(0, 4, NATIVE).astype(np.uint8)
+    probabilities = rng.dirichlet(np.ones(3), (grid.height, grid.width)).astype(np.float32)
+    whole = (0.0, float(NATIVE[0]), 0.0, float(NATIVE[1]))
+    np.testing.assert_allclose(preprocess_image(image, grid, whole), preprocess_image(image, grid), atol=2e-6)
+    np.testing.assert_array_equal(preprocess_labels(labels, grid, whole), preprocess_labels(labels, grid))
+    np.testing.assert_allclose(
+        restore_probabilities(probabilities, NATIVE, whole), restore_probabilities(probabilities, NATIVE), atol=2e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "columns", "by_hand"),
+    [
+        (1, 3, 2, [2, 3]),  # the two pixels themselves
+        (0.5, 2.5, 2, [1.5, 2.5]),  # half a pixel further left: linear between neighbours
+        (1, 3, 4, [1.75, 2.25, 2.75, 3.25]),  # magnified: the pixels beside the region are seen by its edge
+        (0, 4, 2, [1.5, 3.5]),  # two pixels averaged
+        (-2, 2, 4, [0, 0, 1, 2]),  # two columns beyond the frame
+        (-1, 3, 2, [0.5, 2.5]),  # the first averages what is beyond and the first pixel
+        (2, 8, 2, [(3 + 4) / 3, 0]),  # two pixels of three, then nothing
+        (5, 9, 2, [0, 0]),  # all of it beyond
+    ],
+)
+def test_region_by_hand(left: float, right: float, columns: int, by_hand: list[float]) -> None:
+    image = ramp(4) + np.float32(1 / 255)  # pixels 1, 2, 3, 4
+    seen = preprocess_image(image, Preprocessing(3, columns), (0, 3, left, right))
+    np.testing.assert_allclose(seen * 255, np.tile(by_hand, (3, 1)), atol=1e-4)
+    turned = preprocess_image(image.T.copy(), Preprocessing(columns, 3), (left, right, 0, 3))
+    np.testing.assert_allclose(turned, seen.T, atol=1e-6)
+
+
+def test_labels_of_a_region_by_hand() -> None:
+    labels = np.array([[1, 2, 3, 4]], np.uint8)
+    grid = Preprocessing(1, 4)
+    assert preprocess_labels(labels, grid, (0, 1, 1, 3)).tolist() == [[2, 2, 3, 3]]
+    assert preprocess_labels(labels, grid, (0, 1, -2, 2)).tolist() == [[0, 0, 1, 2]]
+    assert preprocess_labels(labels, grid, (0, 1, 2.5, 6.5)).tolist() == [[4, 0, 0, 0]]  # centres 3, 4, 5, 6
+    assert preprocess_labels(labels, Preprocessing(2, 1), (-1, 1, 0, 4)).tolist() == [[0], [3]]
+
+
+def test_the_scale_of_grey_levels_is_the_whole_frames() -> None:
+    image = np.zeros((8, 8), np.float32)
+    image[0, 0] = 1000  # 16-bit: the frame's range is 0 to 1000
+    image[4:, 4:] = 100  # alone it would be taken for 8-bit
+    np.testing.assert_allclose(preprocess_image(image, Preprocessing(2, 2), (4, 8, 4, 8)), 0.1, atol=1e-6)
+
+
+def test_restored_region_by_hand() -> None:
+    probabilities = np.zeros((2, 2, 2), np.float32)
+    probabilities[..., 1] = [[0.2, 0.4], [0.6, 0.8]]
+    probabilities[..., 0] = 1 - probabilities[..., 1]
+    restored = restore_probabilities(probabilities, (4, 5), (1, 3, 2, 4))
+    by_hand = np.zeros((4, 5))
+    by_hand[1:3, 2:4] = [[0.2, 0.4], [0.6, 0.8]]
+    np.testing.assert_allclose(restored[..., 1], by_hand, atol=1e-6)
+    np.testing.assert_allclose(restored.sum(-1), 1, atol=1e-6)
+    # The upper half of it beyond the frame, twice as wide: columns between the centres are linear, clamped at the ends.
+    wide = restore_probabilities(probabilities, (1, 4), (-1, 1, 0, 4))
+    np.testing.assert_allclose(wide[0, :, 1], [0.6, 0.65, 0.75, 0.8], atol=1e-6)
+    beyond = restore_probabilities(probabilities, (2, 2), (5, 9, 0, 2))
+    np.testing.assert_array_equal(beyond[..., 0], 1)
+
+
+def test_blob_of_a_region_stays_where_it_was_there_and_back() -> None:
+    region, centre = (120.3, 480.7, -20.4, 300.9), (301.2, 150.6)
+    spread = 30.0
+    seen = preprocess_image(blob(NATIVE, centre, spread), GRID, region)
+    scale = ((region[1] - region[0]) / 256, (region[3] - region[2]) / 256)
+    found = centroid(seen)
+    expected = [(c - start + 0.5) / s - 0.5 for c, start, s in zip(centre, (region[0], region[2]), scale, strict=True)]
+    np.testing.assert_allclose(found, expected, atol=0.02)
+    restored = restore_probabilities(np.stack([1 - seen, seen], -1), NATIVE, region)
+    np.testing.assert_allclose(centroid(restored[..., 1]), centre, atol=0.05)
+    np.testing.assert_allclose(restored[..., 1], blob(NATIVE, centre, spread), atol=0.01)
+
+
+@given(
+    top=st.floats(-30, 30), height=st.floats(1, 80), left=st.floats(-30, 30), width=st.floats(1, 80),
+    side=st.integers(1, 40),
+)  # fmt: skip
+def test_any_region_keeps_probabilities_and_labels_what_they_are(
+    top: float, height: float, left: float, width: float, side: int
+) -> None:
+    region = (top, top + height, left, left + width)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), (8, 6)).astype(np.float32)
+    restored = restore_probabilities(probabilities, (side, 20), region)
+    np.testing.assert_allclose(restored.sum(-1), 1, atol=1e-5)
+    assert restored.min() >= 0
+    labels = np.full((side, 20), 3, np.uint8)
+    assert set(np.unique(preprocess_labels(labels, Preprocessing(8, 6), region))) <= {0, 3}
+    seen = preprocess_image(np.ones((side, 20), np.float32), Preprocessing(8, 6), region)
+    assert seen.min() >= 0
+    assert seen.max() <= 1 + 1e-5
+
+
+@pytest.mark.parametrize("region", [(3, 3, 0, 4), (0, 4, 5, 2), (0, float("nan"), 0, 4), (0, float("inf"), 0, 4)])
+def test_a_region_without_extent_is_refused(region: tuple[float, float, float, float]) -> None:
+    image = np.ones((8, 8), np.float32)
+    for refuse in (
+        lambda: preprocess_image(image, GRID, region),
+        lambda: preprocess_labels(image.astype(np.uint8), GRID, region),
+        lambda: restore_probabilities(np.ones((2, 2, 2), np.float32), (8, 8), region),
+    ):
+        with pytest.raises(ValueError, match=r"`region` must be .* each max beyond its min\. Received:"):
+            refuse()

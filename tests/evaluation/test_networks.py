@@ -14,6 +14,7 @@ from evaluation.measure import fit_calibration_on, measured_frames, rows_of_pati
 from evaluation.rows import CALIBRATED_IN_SAMPLE
 from evaluation.selection import shown_cases
 from evaluation.summary import summarise
+from shell.errors import UserError
 from tests.evaluation.drawn import by_metric, values
 
 SIDE = 32
@@ -166,6 +167,26 @@ def test_a_network_that_segments_twice_and_locates():
     assert set(found["metrics_first"]["LV"]) == set(found["metrics"]["LV"])
     assert found["localisation"]["all"]["frames"] == 1
     assert values(rows, "LA")["dice_first"] == pytest.approx(7 / 8)
+
+
+def test_frames_are_cropped_to_the_box_of_their_reference_and_come_back():
+    structures = (BACKGROUND, LV, MYO, LA)
+    oracle = BoxSpec((LV, MYO), margin=0.0)
+    rows, found = evaluated(by_grey(structures), spec(structures, oracle=oracle), CASES)
+    assert found["oracle_margin"] == 0.0
+    assert {row.unit for row in rows if row.metric == "oracle_margin"} == {"ratio"}
+    assert found["metrics"]["LV"]["dice"]["mean"] > 0.95
+    assert found["metrics"]["LA"]["dice"]["mean"] == 0  # below the box, where the network did not look
+    wide = BoxSpec((LV, MYO, LA), margin=0.3)
+    _, found = evaluated(by_grey(structures), spec(structures, oracle=wide), CASES)
+    assert found["oracle_margin"] == 0.3
+    assert found["metrics"]["LA"]["dice"]["mean"] > 0.8  # grey levels between two classes are read as a third
+
+
+def test_without_a_reference_there_is_no_box_to_crop_to():
+    oracle = BoxSpec((Structure.MV,), margin=0.05)
+    with pytest.raises(UserError, match="drawn: has a reference without MV, so there is no box"):
+        evaluated(by_grey((BACKGROUND, LV)), spec((BACKGROUND, LV), oracle=oracle), CASES)
 
 
 def test_networks_without_a_box_have_no_word_of_it():

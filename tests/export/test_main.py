@@ -1,17 +1,20 @@
 """`python -m export` on a run folder as training writes it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+import predict
 from data_pipeline.splits import Split
 from export.__main__ import main
 from export.bundle import load_predictor
 from recipes.base import Recipe
 from shell.command import run_command
+from shell.errors import UserError
 from tests.export.drawn_heart import CALIBRATION, write_heart_nifti
 from training.run_folder import begin_run, build_model, load_run, save_model
 
@@ -65,6 +68,19 @@ def test_exports_every_default_format(run_folder: Path, tmp_path: Path, capsys: 
         outputs, expected = loaded(images), loaded_run.predict(images)
         assert list(outputs) == list(expected) == ["probabilities"]
         assert outputs["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
+
+
+def test_a_network_that_needs_a_reference_is_neither_exported_nor_used(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(run_folder, tmp_path / "oracle"))
+    values = json.loads((folder / "recipe.json").read_text())
+    (folder / "recipe.json").write_text(json.dumps({**values, "oracle_margin": 0.15}))
+    assert run("--run", folder, "--out", tmp_path / "out") == 1
+    assert "cropped to the box of their reference (oracle_margin=0.15)" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match=r"oracle_margin=0\.15"):
+        predict.main(["--run", str(folder), "frame.png"])
 
 
 def test_default_place_is_named_after_the_run(

@@ -121,9 +121,8 @@ def test_boxes_lie_on_their_pixel_edges():
     picture = draw_overlay(grey_image() * 0, empty, box=(20, 60, 10, 50), why_no_hinge_points=None)
     found = near(picture, SCREEN_BOX, 60)[:LONGER_SIDE_PX]
     rows, cols = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
-    assert (rows[0], rows[-1], cols[0], cols[-1]) == pytest.approx(
-        (199.5, 599.5, 99.5, 499.5), abs=3
-    )  # a line of 3 with its edge
+    edges = (199.5, 599.5, 99.5, 499.5)
+    assert (rows[0], rows[-1], cols[0], cols[-1]) == pytest.approx(edges, abs=3)  # the line is 3 wide, its rim darker
     assert not found[210:590, 110:490].any()
 
 
