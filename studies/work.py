@@ -74,7 +74,8 @@ def do_job(job: Job, stopping: Stopping = never) -> Result:
                     return result("interrupted")
                 log = job.folder / f"{step}.log"
                 if exit_status != 0:
-                    return result("failed", f"{step} ended with {exit_status}: {last_words(log)} (all of it: {log})")
+                    words = last_words(log) or "nothing was printed"
+                    return result("failed", f"{step} ended with {exit_status}: {words} (all of it: {log})")
                 note = {"digest": job.digest, "trained": True, "evaluated": step == "evaluate"}
                 write_json(job.folder / STATE, note)
             if job.state() != "done":
@@ -120,7 +121,7 @@ def _awaited(child: "subprocess.Popen[bytes]", job: Job, log: Path, stopping: St
                 return _stopped(child)
             if time.monotonic() - told >= SECONDS_BETWEEN_LINES:
                 told = time.monotonic()
-                print(f"{job.name}: {last_words(log)}", flush=True)
+                print(f"{job.name}: {last_words(log) or 'nothing to tell yet'}", flush=True)
             time.sleep(SECONDS_BETWEEN_LOOKS)
     except BaseException:  # Ctrl-C, where the job runs in the main thread
         _stopped(child)
@@ -142,11 +143,11 @@ def _stopped(child: "subprocess.Popen[bytes]") -> int:
 
 
 def last_words(log: Path) -> str:
-    """The last `error:` line of a log, else its last line."""
+    """The last `error:` line of a log, else its last line; empty where its last command has printed nothing."""
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     lines = lines[max((i for i, line in enumerate(lines) if line.startswith("$ ")), default=-1) + 1 :]
     errors = [line for line in lines if line.startswith("error: ")]
-    return (errors or lines or ["nothing was printed"])[-1].removeprefix("error: ").strip()
+    return (errors or lines or [""])[-1].removeprefix("error: ").strip()
 
 
 @contextlib.contextmanager
