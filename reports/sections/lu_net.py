@@ -68,9 +68,13 @@ def border_table(evaluation: Evaluation) -> Table | Missing:
 
 
 def two_networks_table(evaluation: Evaluation) -> Table | Missing:
-    """Table IV of the paper: the U-Net that proposes the region, and the one that segments it."""
+    """Table IV of the paper: the U-Net that proposes the region, and the one that segments it.
+
+    Of RU-Net, which segments twice too, the paper does not tell the first one's figures: ours stand alone.
+    """
     unit = evaluation.length_unit
-    title = f"The two U-Nets of LU-Net (LU-Net paper, Table IV): mean ± sd; distances in {unit}"
+    table = "LU-Net paper, Table IV" if evaluation.locates else "not in a paper"
+    title = f"The two U-Nets of this network ({table}): mean ± sd; distances in {unit}"
     if not evaluation.block("metrics_first", "LV"):
         return Missing(title, "This network segments once.")
     metrics = {"d_m": (f"mean_absolute_distance_{unit}", 1), "d_H": (f"hausdorff_{unit}", 1)}
@@ -78,8 +82,10 @@ def two_networks_table(evaluation: Evaluation) -> Table | Missing:
     rows = [
         (Cell(f"paper: {name}"), *from_paper(*(mean_sd(mean, sd, 1) for mean, sd in values), DASH, DASH, DASH))
         for name, values in TABLE_IV.items()
+        if evaluation.locates
     ]
-    for label, block in (("o1: first, proposes the box", "metrics_first"), ("o2: second, inside the box", "metrics")):
+    names = ("o1: first, proposes the box", "o2: second, inside the box") if evaluation.locates else ("first", "second")
+    for label, block in zip(names, ("metrics_first", "metrics"), strict=True):
         distances = _ours(evaluation, (block,), list(metrics.values()))
         overlaps = _ours(evaluation, (block,), dice)
         n = str(evaluation.count(block, "LV", "dice", "n"))
@@ -97,7 +103,9 @@ def two_networks_table(evaluation: Evaluation) -> Table | Missing:
         (
             f"{CITATION}; all 500 CAMUS patients. There the first of the two is worse than a U-Net1 alone: it is "
             "taught to serve the localisation.",
-        ),
+        )
+        if evaluation.locates
+        else (),
     )
 
 

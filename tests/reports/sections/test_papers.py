@@ -61,13 +61,23 @@ def test_lu_net_table_2(tmp_path):
 def test_lu_net_table_4(tmp_path):
     dices = [{"LV": 0.9, "MYO": 0.8, "EPI": 0.95, "LA": 0.8}] * 2
     first = {"LV": 0.7, "MYO": 0.6, "EPI": 0.75}
-    found = evaluation_of(tmp_path, dices, {"name": "lu_net", "model": "lu_net"}, first=first)
+    box = (0.9, 1.0, 1.0, 1.0, 1.0, False)
+    found = evaluation_of(tmp_path, dices, {"name": "lu_net", "model": "lu_net"}, first=first, box=box)
     table = lu_net.two_networks_table(found)
     assert values(table, "paper: LU-Net-m5-o2")[:4] == ["1.8 ± 1.0", "5.7 ± 3.6", "1.6 ± 0.9", "5.3 ± 3.3"]
     assert values(table, "ours: o1: first, proposes the box") == [
         "2.5 ± 0.0", "7.0 ± 0.0", "2.5 ± 0.0", "7.0 ± 0.0", "0.700 ± 0.000", "0.750 ± 0.000", "2",
     ]  # fmt: skip
     assert values(table, "ours: o2: second, inside the box")[:2] == ["1.5 ± 0.0", "5.0 ± 0.0"]
+
+
+def test_the_first_of_ru_nets_two_stands_beside_no_paper(tmp_path):
+    dices = [{"LV": 0.9, "EPI": 0.95}]
+    found = evaluation_of(tmp_path, dices, {"name": "lu_net_segmentation", "model": "ru_net"}, first={"LV": 0.7})
+    table = lu_net.two_networks_table(found)
+    assert [row[0].text for row in table.rows] == ["ours: first", "ours: second"]
+    assert values(table, "ours: first")[-3:] == ["0.700", "–", "1"]
+    assert table.notes == ()
 
 
 @pytest.mark.parametrize("name", ["hinge_points", "annulus"])
