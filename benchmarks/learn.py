@@ -54,7 +54,8 @@ class Settings:
     """What is the same for every network.
 
     Attributes:
-        minutes: of training, as near as whole epochs come.
+        minutes: of training, as near as whole epochs come; None where `epochs` says how long.
+        epochs: the same number for all, or None: as many as the minutes hold.
         size: side of the network's grid, pixels.
         width: relative number of filters.
         patients: simulated, in training, validation and test together.
@@ -63,7 +64,8 @@ class Settings:
         backend: what Keras runs on.
     """
 
-    minutes: float
+    minutes: float | None
+    epochs: int | None
     size: int
     width: float
     patients: int
@@ -90,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--minutes", type=float, default=2.5, help="of training each (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, help="of training each, instead of minutes: where others use the machine")
     parser.add_argument("--size", type=int, default=128, help="side of the grid, pixels (default: %(default)s)")
     parser.add_argument("--width", type=float, default=0.5, help="relative number of filters (default: %(default)s)")
     parser.add_argument("--patients", type=int, default=60, help="simulated hearts (default: %(default)s)")
@@ -104,8 +107,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if not 0 < arguments.minutes < math.inf:
         raise UsageError(f"`--minutes` must be positive. Received: {arguments.minutes}")
+    if arguments.epochs is not None and arguments.epochs < 1:
+        raise UsageError(f"`--epochs` must be at least 1. Received: {arguments.epochs}")
     settings = Settings(
-        minutes=arguments.minutes,
+        minutes=arguments.minutes if arguments.epochs is None else None,
+        epochs=arguments.epochs,
         size=arguments.size,
         width=arguments.width,
         patients=arguments.patients,
@@ -165,7 +171,7 @@ def learn(name: str, recipe: Recipe, settings: Settings, folder: Path, options: 
     """
     measured, _ = finish([sys.executable, "-m", "benchmarks.learn", *options, "--models", name, "--speed", name])
     pace = json.loads(measured.splitlines()[-1])
-    epochs = epochs_within(settings.minutes * 60, recipe, settings, pace)
+    epochs = settings.epochs or epochs_within((settings.minutes or 0) * 60, recipe, settings, pace)
     print(f"{name}: {pace['images_per_s']:.1f} images/s, {epochs} epochs", file=sys.stderr, flush=True)
     command = ["train.py", "--model", name, "--data", settings.data, "--out", str(folder), "--set"]
     _, peak_bytes = finish([sys.executable, *command, *settings.of(epochs)])
@@ -265,7 +271,7 @@ def table(results: Mapping[str, Json], settings: Settings) -> str:
     tests = sorted({row["frames"] for row in results.values()})
     columns = (*STRUCTURES, "box IOU")
     lines = [
-        f"{settings.size} × {settings.size}, width {settings.width:g}, about {settings.minutes:g} min of training each, "
+        f"{settings.size} × {settings.size}, width {settings.width:g}, {of_training(settings)}, "
         f"`{settings.data}`, {', '.join(map(str, tests))} held-out frames, Keras on {settings.backend}"
         + "".join(f", `{setting}`" for setting in settings.settings)
         + ". Dice and IOU are means, on the frames' own grid.",
@@ -282,6 +288,13 @@ def table(results: Mapping[str, Json], settings: Settings) -> str:
             + f" | {number(row['iou'])} |"
         )
     return "\n".join(lines)
+
+
+def of_training(settings: Settings) -> str:
+    """How long each network was trained, in words."""
+    if settings.epochs is not None:
+        return f"{settings.epochs} epochs of training"
+    return f"about {settings.minutes:g} min of training"
 
 
 def number(value: float | None) -> str:

@@ -11,7 +11,14 @@ from recipes.base import with_settings
 from shell.errors import UsageError
 
 SETTINGS = Settings(
-    minutes=2.5, size=128, width=0.5, patients=60, seed=3, settings=("batch_size=4",), backend="tensorflow"
+    minutes=2.5,
+    epochs=None,
+    size=128,
+    width=0.5,
+    patients=60,
+    seed=3,
+    settings=("batch_size=4",),
+    backend="tensorflow",
 )
 ROW = {
     "recipe": "hinge_points",
@@ -39,6 +46,11 @@ def test_a_row_shows_what_a_network_gives_and_a_dash_for_what_it_does_not():
         "| 0.912 | 0.800 | – | – | – |",
         "| `u_l2` | box_segmentation | 5.93M | 41.3 | 1.23 GB | 12 (9) | 2.4 | 0.500 | 0.400 | – | – | 0.765 |",
     ]
+
+
+def test_epochs_may_be_given_instead_of_minutes():
+    settings = dataclasses.replace(SETTINGS, minutes=None, epochs=12)
+    assert "width 0.5, 12 epochs of training, " in table({"unet_vgg16": ROW}, settings)
 
 
 def test_what_stays_below_is_said():
@@ -91,3 +103,5 @@ def test_what_cannot_be_is_refused_before_any_training(tmp_path):
         main(["--models", "unet1", "--set", "batchsize=2", "--out", str(tmp_path / "a.json")])
     with pytest.raises(UsageError, match="`--minutes` must be positive"):
         main(["--minutes", "0"])
+    with pytest.raises(UsageError, match="`--epochs` must be at least 1"):
+        main(["--epochs", "0"])
