@@ -39,7 +39,8 @@ def ru_net(
     Source: lu_net paper §IV-D item 2, after Leclerc et al. 2019 (IUS).
     ASSUMED: the mask is soft, so that the whole is trained end to end; the dilation is a square maximum, 17 pixels wide
     for a 256×256 frame; the mask is of every structure asked for, which are the paper's two in its own task. The
-    first network's probabilities are given besides, for a loss to judge; nothing else makes its mask the heart's.
+    first network's probabilities are given besides, and objectives judge them as the second's: nothing else makes its
+    mask the heart's.
     """
     check_input_shape(input_shape, DIVISOR, "ru_net")
     check_classes(classes)

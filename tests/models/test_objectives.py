@@ -78,6 +78,13 @@ def test_box_and_segmentation_are_added_with_the_box_weight(heart, probabilities
     np.testing.assert_allclose(make("box_segmentation", box_weight=7.0)(heart, outputs), expected, rtol=1e-5)
 
 
+def test_a_first_segmentation_is_judged_as_the_second(heart, probabilities):
+    alone = np.asarray(make("multiclass_dice")(heart, {"probabilities": heart}))
+    both = np.asarray(make("multiclass_dice")(heart, {"probabilities": heart, "first_probabilities": probabilities}))
+    np.testing.assert_allclose(both - alone, np.asarray(multiclass_dice(heart, probabilities)), rtol=1e-5)
+    assert float(both[0]) > 0.1
+
+
 def test_lu_net_judges_the_crop_inside_the_predicted_box(heart, probabilities):
     # off the reference's box, one pixel up and left, so that a crop by the reference's box would not fit
     predicted = np.array([[1 / 8, 5 / 8, 1 / 10, 4 / 10]], np.float32)
