@@ -122,7 +122,8 @@ def _of_probabilities(loss: Callable[[KerasTensor, KerasTensor], KerasTensor]) -
     """The loss of the probabilities, and of a first segmentation beside them: the two of RU-Net's cascade weigh 1 each.
 
     ASSUMED: the lu_net paper (§IV-D item 2) calls the first network's output the epicardial mask and does not say
-    how it becomes one. Judged by the second's output alone it does not: the mask then lets nearly all of the frame through.
+    how it becomes one. Judged by the second's output alone it does not: the mask then lets nearly
+    all of the frame through.
     """
 
     def compute(y_true: KerasTensor, outputs: Mapping[str, KerasTensor]) -> KerasTensor:
