@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,20 +27,21 @@ def hearts(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"phantom:{folder}"
 
 
-def start_training(*arguments: str | Path) -> subprocess.Popen[str]:
+def start_training(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """train.py as a process of its own; its output lines can be read as they come."""
     return subprocess.Popen(
         [sys.executable, "-u", "train.py", *map(str, arguments)],
         cwd=ROOT,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def run_training(*arguments: str | Path) -> tuple[int, str, str]:
+def run_training(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
     """train.py to its end: exit code, standard output, standard error."""
-    process = start_training(*arguments)
+    process = start_training(*arguments, environment=environment)
     output, errors = process.communicate(timeout=300)
     return process.returncode, output, errors
 
