@@ -218,7 +218,7 @@ def draw_samples(
             diameter_text=None if diameter.value is None else f"{diameter.value:.1f} {diameter.unit}",
             spacing_mm=sample.spacing_mm,
             box=prediction.box,
-            reference_box=None if prediction.box is None else reference_box(sample, spec),
+            reference_box=reference_box(sample, spec),
             why_no_hinge_points="LV and LA do not touch" if spec.finds_hinge_points else None,
         )
         path = folder / "overlays" / f"{item.case}.png"
@@ -245,11 +245,12 @@ def known_labels(sample: Sample, spec: MeasurementSpec) -> npt.NDArray[np.uint8]
 
 
 def reference_box(sample: Sample, spec: MeasurementSpec) -> Box | None:
-    """The box that the network should have found; None where the frame has no such reference."""
-    if spec.box is None or sample.labels is None:
+    """The reference's box that the network should have found, or was shown alone; None where there is none."""
+    box = spec.oracle or spec.box
+    if box is None or sample.labels is None:
         return None
-    mask = np.isin(sample.labels, spec.box.structures)
-    return box_of_mask(mask, spec.box.margin) if mask.any() else None
+    mask = np.isin(sample.labels, box.structures)
+    return box_of_mask(mask, box.margin) if mask.any() else None
 
 
 def headline(summary: dict[str, Any]) -> str:

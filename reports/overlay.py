@@ -63,7 +63,7 @@ def draw_overlay(
         diameter_text: written beside the diameter, e.g. `31.4 mm`; needs `hinge_points`.
         spacing_mm: (row, col) pixel pitch in mm; None draws the pixels square.
         box: located by the network (solid), or None; what lies beyond the frame is not seen.
-        reference_box: the one that it should have found (dashed), or None.
+        reference_box: the reference's (dashed), which it should have found or was shown alone; or None.
         why_no_hinge_points: None where nobody expects any, and the legend has no word of them.
 
     Returns:

@@ -22,6 +22,7 @@ TABLE_I: Final = {
     "U-L2-mu-m5": ((0.898, 0.053), (1.6, 1.8), (1.9, 1.9), (3.2, 3.1), (3.6, 3.2), (712, 36)),
     "U-L2-mu-m15": ((0.907, 0.054), (1.6, 2.0), (1.7, 1.7), (3.7, 4.0), (4.3, 4.3), (31, 2)),
 }
+FRAMES: Final = "2000"  # §IV-A: two views and two phases of 500 patients
 LU_NET_M5: Final = (0.906, 1.5, 1.5, 3.3, 3.5)  # §V-D, in the text: means alone
 
 
@@ -34,12 +35,14 @@ def localisation_table(evaluation: Evaluation) -> Table | Missing:
     rows = [
         (
             Cell(f"paper: {name}"),
-            *from_paper(mean_sd(*overlap, 3), *(mean_sd(*error, 1) for error in errors), DASH, str(out), f"{share} %"),
+            *from_paper(
+                mean_sd(*overlap, 3), *(mean_sd(*error, 1) for error in errors), FRAMES, str(out), f"{share} %"
+            ),
         )
         for name, (overlap, *errors, (out, share)) in TABLE_I.items()
     ]
     stated = (number(LU_NET_M5[0], 3), *(number(error, 1) for error in LU_NET_M5[1:]))
-    rows.append((Cell("paper: LU-Net-m5 (§V-D)"), *from_paper(*stated, DASH, DASH, DASH)))
+    rows.append((Cell("paper: LU-Net-m5 (§V-D)"), *from_paper(*stated, FRAMES, DASH, DASH)))
     for group in (ALL, *evaluation.subgroups):
         block = evaluation.block("localisation", group)
         overlap = evaluation.block("localisation", group, "iou")

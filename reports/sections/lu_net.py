@@ -27,6 +27,7 @@ TABLE_IV: Final = {
     "LU-Net-m5-o1": ((2.1, 1.1), (7.0, 4.7), (1.9, 1.0), (6.2, 3.4)),
     "LU-Net-m5-o2": ((1.8, 1.0), (5.7, 3.6), (1.6, 0.9), (5.3, 3.3)),
 }
+FRAMES_II, FRAMES_IV = "1624", "2000"  # two views and two phases of each patient
 BORDERS: Final = {"LV": "endocardium (LV)", "EPI": "epicardium (EPI)"}
 
 
@@ -47,7 +48,8 @@ def border_table(evaluation: Evaluation) -> Table | Missing:
     rows = [
         (
             Cell(f"paper: {name}"),
-            *from_paper(*(mean_sd(mean, sd, places) for (mean, sd), places in zip(values, digits, strict=True)), DASH),
+            *from_paper(*(mean_sd(mean, sd, places) for (mean, sd), places in zip(values, digits, strict=True))),
+            Cell(DASH if name == "intra-observer" else FRAMES_II, from_paper=True),
         )
         for name, values in TABLE_II.items()
     ]
@@ -80,7 +82,7 @@ def two_networks_table(evaluation: Evaluation) -> Table | Missing:
     metrics = {"d_m": (f"mean_absolute_distance_{unit}", 1), "d_H": (f"hausdorff_{unit}", 1)}
     dice = [("dice", 3)]
     rows = [
-        (Cell(f"paper: {name}"), *from_paper(*(mean_sd(mean, sd, 1) for mean, sd in values), DASH, DASH, DASH))
+        (Cell(f"paper: {name}"), *from_paper(*(mean_sd(mean, sd, 1) for mean, sd in values), DASH, DASH, FRAMES_IV))
         for name, values in TABLE_IV.items()
         if evaluation.locates
     ]

@@ -109,7 +109,7 @@ def dice_by_epoch(evaluation: Evaluation) -> Drawing | Missing:
         last[name] = float(values[np.isfinite(values)][-1])
     axes.set(xlabel="epoch", ylabel="Dice on validation (network grid)")
     axes.set_ylim(min(0.5, float(min(np.nanmin(history[f"val_dice_{n}"]) for n in names)) - 0.02), 1.0)
-    axes.legend(loc="lower right", ncols=len(names))
+    figure.legend(loc="outside lower center", ncols=len(names))
     ends = ", ".join(f"{name} {number(value, 3)}" for name, value in last.items())
     return Drawing(
         "fig-03-dice-by-epoch",
