@@ -70,16 +70,16 @@ def lead(evaluation: Evaluation) -> str:
 
 
 def _lead_without_hinge_points(evaluation: Evaluation) -> str:
-    sentences = [f"On {frames_of_patients(evaluation)}:"]
+    sentences = [f"{frames_of_patients(evaluation)}."]
     dices = [
         f"{s} {number(mean, 3)}"
         for s in evaluation.structures
         if math.isfinite(mean := evaluation.number("metrics", s, "dice", "mean"))
     ]
     if dices:
-        sentences.append(f"mean Dice {', '.join(dices)}.")
+        sentences.append(f"Mean Dice: {', '.join(dices)}.")
     elif evaluation.segments:
-        sentences.append("no Dice is defined.")
+        sentences.append("No Dice is defined.")
     box = _box_sentence(evaluation).strip()
     if box:
         sentences.append(box)

@@ -100,14 +100,14 @@ def overlap_by_epoch(evaluation: Evaluation) -> Drawing | Missing:
     axes = figure.subplots()
     epochs = history["epoch"]
     axes.plot(epochs, overlap, "-", color=PREDICTED, marker="o" if len(epochs) == 1 else None)
-    axes.set(xlabel="epoch", ylabel="IOU on validation (network grid)")
+    axes.set(xlabel="epoch", ylabel="IOU on validation")
     axes.set_ylim(min(0.5, float(np.nanmin(overlap)) - 0.02), 1.0)
     last = number(float(overlap[np.isfinite(overlap)][-1]), 3)
     return Drawing(
         "box-iou-by-epoch",
         title,
-        f"Mean overlap of the predicted and the reference's box on the validation frames after each of {len(epochs)} "
-        f"epochs; at the end {last}.",
+        "Mean overlap of the predicted and the reference's box on the validation frames, on the network's grid, after "
+        f"each of {len(epochs)} epochs; at the end {last}.",
         f"Line chart of the validation overlap of boxes by epoch, ending at {last}.",
         figure,
     )

@@ -45,7 +45,7 @@ def border_table(evaluation: Evaluation) -> Table | Missing:
     if not evaluation.count("metrics", "LV", "dice", "n"):
         return Missing(title, "No frame has both borders in prediction and reference.")
     digits = [places for _, places in metrics.values()] * 2
-    rows = [
+    rows: list[tuple[Cell, ...]] = [
         (
             Cell(f"paper: {name}"),
             *from_paper(*(mean_sd(mean, sd, places) for (mean, sd), places in zip(values, digits, strict=True))),

@@ -97,7 +97,7 @@ def dice_by_epoch(evaluation: Evaluation) -> Drawing | Missing:
     names = [s for s in ("LV", "LA", "MYO", "RV", "MV") if np.isfinite(history.get(f"val_dice_{s}", [math.nan])).any()]
     if not names or "epoch" not in history:
         return Missing(title, "The evaluation folder has no training history (history.csv), as for an exported bundle.")
-    figure = new_figure(2.9)
+    figure = new_figure(3.1)
     axes = figure.subplots()
     epochs = history["epoch"]
     last = {}
@@ -107,15 +107,15 @@ def dice_by_epoch(evaluation: Evaluation) -> Drawing | Missing:
         marker = "o" if len(epochs) == 1 else None
         axes.plot(epochs, values, style, color=PAPER_STRUCTURES[name], label=name, marker=marker)
         last[name] = float(values[np.isfinite(values)][-1])
-    axes.set(xlabel="epoch", ylabel="Dice on validation (network grid)")
+    axes.set(xlabel="epoch", ylabel="Dice on validation")
     axes.set_ylim(min(0.5, float(min(np.nanmin(history[f"val_dice_{n}"]) for n in names)) - 0.02), 1.0)
     figure.legend(loc="outside lower center", ncols=len(names))
     ends = ", ".join(f"{name} {number(value, 3)}" for name, value in last.items())
     return Drawing(
         "fig-03-dice-by-epoch",
         title,
-        f"Mean Dice on the validation frames after each of {len(epochs)} epochs; at the end {ends}. "
-        "The hinge-point paper trains for 50 epochs and shows LV and LA.",
+        f"Mean Dice on the validation frames, on the network's grid, after each of {len(epochs)} epochs; at the end "
+        f"{ends}. The hinge-point paper trains for 50 epochs and shows LV and LA.",
         f"Line chart of validation Dice by epoch, ending at {ends}.",
         figure,
     )

@@ -1,9 +1,11 @@
 """Where the mitral valve is a class: Table 2 of the VDS-UNet paper."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-from reports.cells import DASH, Cell, Missing, Table, from_paper, mean_sd, ours
+from reports.cells import Cell, Missing, Table, from_paper, mean_sd, ours, plain
 from reports.evaluation_folder import Evaluation, figure_of
+from reports.style import STRUCTURE_NAMES
 
 CITATION: Final = "VDS-UNET: simultaneous segmentation of LA, LV and MV"
 STRUCTURES: Final = ("LA", "LV", "MV")
@@ -22,29 +24,15 @@ def valve_table(evaluation: Evaluation) -> Table | Missing:
     title = "Left atrium, left ventricle and mitral valve (VDS-UNet paper, Table 2): mean ± sd"
     if "MV" not in evaluation.structures:
         return Missing(title, "The mitral valve is no class of this network.")
-    accuracy = evaluation.block("pixel_accuracy")
-    ours_pa = mean_sd(figure_of(accuracy, "mean"), figure_of(accuracy, "sd"), 3)
-    rows: list[tuple[Cell, ...]] = [
-        (Cell("PA"), *from_paper(mean_sd(*PA, 3)), *ours(ours_pa), *[Cell(DASH)] * (2 * len(STRUCTURES)))
-    ]
-    for name, (metric, stated) in TABLE_2.items():
-        cells = [Cell(name), Cell(DASH), Cell(DASH)]
-        for structure, (mean, sd) in zip(STRUCTURES, stated, strict=True):
-            block = evaluation.block("metrics", structure, metric)
-            cells += from_paper(mean_sd(mean, sd, 3))
-            cells += ours(mean_sd(figure_of(block, "mean"), figure_of(block, "sd"), 3))
-        rows.append(tuple(cells))
-    counts = [Cell("frames"), Cell(DASH), *ours(str(int(figure_of(accuracy, "n", 0))))]
-    for structure in STRUCTURES:
-        counts += [Cell(DASH, from_paper=True), *ours(str(evaluation.count("metrics", structure, "dice", "n")))]
-    rows.append(tuple(counts))
+    rows = [ours("all classes"), _row("PA", PA, evaluation.block("pixel_accuracy"))]
+    for at, structure in enumerate(STRUCTURES):
+        rows.append(ours(f"{structure}, {STRUCTURE_NAMES[structure]}"))
+        for name, (metric, stated) in TABLE_2.items():
+            rows.append(_row(name, stated[at], evaluation.block("metrics", structure, metric)))
     return Table(
         "vds-unet-table-2",
         title,
-        (
-            ("", ""),
-            *((group, who) for group in ("all classes", *STRUCTURES) for who in ("paper", "ours")),
-        ),
+        plain("", "paper", "ours", "frames"),
         tuple(rows),
         (
             f"{CITATION}; its own 2183 frames of A2C, A3C and A4C, which are not public. PA: share of pixels with the "
@@ -52,3 +40,8 @@ def valve_table(evaluation: Evaluation) -> Table | Missing:
             "taken over; ours is over frames.",
         ),
     )
+
+
+def _row(name: str, stated: tuple[float, float], block: Mapping[str, Any]) -> tuple[Cell, ...]:
+    figures = mean_sd(figure_of(block, "mean"), figure_of(block, "sd"), 3)
+    return Cell(name), *from_paper(mean_sd(*stated, 3)), *ours(figures, str(int(figure_of(block, "n", 0))))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,25 @@ def full_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         many_frames(15),
         volumes=many_volumes(15),
         calibration=calibration_of((0.4, 0.5, 0.4, 0.1)),
+    )
+    return write_report(folder)
+
+
+@pytest.fixture(scope="session")
+def located_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """report.html of a network that locates, segments twice and outlines the valve: every table there is."""
+    folder = write_evaluation(
+        tmp_path_factory.mktemp("located"),
+        [
+            replace(
+                frame,
+                box=(0.9, 1.0, -2.0, 3.0, -4.0, number % 3 == 0),
+                first={"LV": 0.8, "EPI": 0.9},
+                dice={**frame.dice, "MV": 0.7},
+            )
+            for number, frame in enumerate(many_frames(6))
+        ],
+        recipe={"name": "lu_net", "model": "lu_net", "box_margin": 0.05, "paper": "Leclerc et al.: LU-Net"},
     )
     return write_report(folder)
 

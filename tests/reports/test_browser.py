@@ -62,8 +62,9 @@ def test_every_picture_shows_and_nothing_sticks_out(browser, full_report, screen
     assert browser.get_log("browser") == []
 
 
-def test_wide_tables_scroll_inside_their_box(browser, full_report):
-    show(browser, full_report, PHONE)
+@pytest.mark.parametrize("report", ["full_report", "located_report"])
+def test_wide_tables_scroll_inside_their_box(browser, report, request):
+    show(browser, request.getfixturevalue(report), PHONE)
     boxes = browser.execute_script(
         "return [...document.querySelectorAll('.scroll')].map(b => [b.ariaLabel, b.clientWidth, b.scrollWidth])"
     )
@@ -100,9 +101,11 @@ def test_text_contrasts_with_its_ground(browser, full_report):
         assert contrast(ink, ground) >= 4.5, selector
 
 
-def test_it_prints_on_a4_with_nothing_cut_off(browser, full_report):
+@pytest.mark.parametrize("report", ["full_report", "located_report"])
+def test_it_prints_on_a4_with_nothing_cut_off(browser, report, request):
+    page = request.getfixturevalue(report)
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    browser.get(full_report.as_uri())
+    browser.get(page.as_uri())
     pdf = browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True, "printBackground": True})
     content = base64.b64decode(pdf["data"])
     assert content.startswith(b"%PDF")
@@ -110,7 +113,7 @@ def test_it_prints_on_a4_with_nothing_cut_off(browser, full_report):
     assert 5 <= content.count(b"/Type /Page\n") <= 20
     # As wide as the paper between its margins, 184 mm: no table or figure may be wider.
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-    show(browser, full_report, {**DESK, "width": 695})
+    show(browser, page, {**DESK, "width": 695})
     rights = browser.execute_script(
         "return [...document.querySelectorAll('table, img, .cards')].map(e => [e.id, e.getBoundingClientRect().right])"
     )

@@ -260,7 +260,7 @@ def test_a_network_without_an_atrium_says_so_once_and_leaves_its_sections_out(tm
     page = read(write_report(write_evaluation(tmp_path, frames, recipe=recipe)))
     assert "Segmentation of the left ventricle: evaluation report" in page.text
     assert "this network outlines no left atrium, and they lie where it meets the left ventricle" in page.text
-    assert "mean Dice LV 0.900." in page.text
+    assert "4 frames of 1 patient. Mean Dice: LV 0.900." in page.text
     assert "improved ResUNet paper, Table 2" in page.text
     assert "Without an annulus, the axis of the predicted ventricle starts where" in page.text
     assert "Paper: Improved ResUNet." in page.text
