@@ -1,5 +1,6 @@
 """The rows of one patient: volumes and ejection fraction."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from data_pipeline.sample import Phase, Sample, Structure, View
@@ -11,6 +12,7 @@ from evaluation.rows import (
     NO_REFERENCE_CONTACT_LINE,
     NO_SPACING,
     NO_VOLUME,
+    SEVERAL_FRAMES,
     CaseRow,
     Subject,
 )
@@ -28,14 +30,15 @@ def patient_rows(frames: Sequence[tuple[Sample, FrameMeasurement]]) -> list[Case
 
     Args:
         frames: all frames of the patient, each with its prediction, on the native grid. ED and ES of A4C and A2C are
-            used; what is missing of them is named in the status.
+            used; what is missing of them is named in the status. So is a view and phase that the patient has several
+            frames of, as data sets of single pictures may: none of them is taken for the others.
 
     Returns:
         `edv`, `esv` (ml) and `ef` (percent), reference and predicted: biplane, then single-plane for each of the two
         views that the patient has; constructed where the truth is known.
 
     Raises:
-        ValueError: no frame, frames of several patients, or a view and phase twice.
+        ValueError: no frame, frames of several patients, or a frame twice.
 
     Source: lu_net paper §IV-C (biplane Simpson). Deviation: the single-plane estimates are ours. The axis leads from
     the middle of the annulus; where the network outlines no atrium, from the base that the ventricle itself shows
@@ -45,6 +48,9 @@ def patient_rows(frames: Sequence[tuple[Sample, FrameMeasurement]]) -> list[Case
     if len(patients) != 1:
         raise ValueError(f"`frames` must be of one patient. Received: {', '.join(sorted(patients)) or 'none'}")
     patient = patients.pop()
+    names = Counter(sample.case_id for sample, _ in frames)
+    if twice := sorted(name for name, count in names.items() if count > 1):
+        raise ValueError(f"`frames` must have each frame once. Received: {', '.join(twice)} twice")
     planes: dict[str, dict[tuple[View, Phase], ApicalView | str]] = {"reference": {}, "predicted": {}}
     truth: dict[str, float] = {}
     for sample, prediction in frames:
@@ -55,7 +61,8 @@ def patient_rows(frames: Sequence[tuple[Sample, FrameMeasurement]]) -> list[Case
             continue
         key = (sample.view, sample.phase)
         if key in planes["predicted"]:
-            raise ValueError(f"`frames` must have each view and phase once. Received: {sample.case_id} twice")
+            planes["predicted"][key] = planes["reference"][key] = SEVERAL_FRAMES
+            continue
         reference = reference_measurement(sample, "left")  # the side names the points; a volume does not ask
         without_la = prediction.status == NO_LA_CLASS
         planes["predicted"][key] = _plane(prediction, sample.spacing_mm, prediction.status, without_la=without_la)

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -99,6 +100,24 @@ def test_failures_are_named():
     assert no_pitch["ef_a4c_predicted"].status == "no_spacing"
 
 
+@pytest.mark.parametrize("more", [1, 2])
+def test_several_frames_of_a_view_and_phase_have_no_volume_and_the_others_keep_theirs(more):
+    """As a data set of single pictures has them; A2C has one frame of each phase, A4C more at ED."""
+    others = [
+        (dataclasses.replace(the_sample, frame=f"{number:04d}"), prediction)
+        for number, (the_sample, prediction) in enumerate([WHOLE[0]] * more)
+    ]
+    found = found_in(patient_rows([*WHOLE, *others]))
+    for metric in ("edv", "ef", "edv_a4c", "ef_a4c"):
+        for source in ("reference", "predicted"):
+            assert (found[f"{metric}_{source}"].value, found[f"{metric}_{source}"].status) == (None, "several_frames")
+    whole = found_in(patient_rows(WHOLE))
+    assert found.keys() == whole.keys()
+    for metric in ("esv", "esv_a4c", "edv_a2c", "esv_a2c", "ef_a2c"):
+        assert found[f"{metric}_predicted"] == whole[f"{metric}_predicted"]
+        assert found[f"{metric}_predicted"].status == "ok"
+
+
 def test_a_ventricle_of_one_pixel_has_no_volume_or_hardly_any():
     speck = np.zeros((40, 32), dtype=np.uint8)
     speck[19, 10], speck[20, 10] = Structure.LV, Structure.LA
@@ -119,5 +138,5 @@ def test_wrong_frames_are_refused():
         patient_rows([])
     with pytest.raises(ValueError, match=r"of one patient\. Received: p1, p2"):
         patient_rows([WHOLE[0], frame(View.A2C, Phase.ED, ED_A2C, patient="p2")])
-    with pytest.raises(ValueError, match=r"each view and phase once\. Received: p1_4CH_ED twice"):
+    with pytest.raises(ValueError, match=r"each frame once\. Received: p1_4CH_ED twice"):
         patient_rows([WHOLE[0], WHOLE[0]])
