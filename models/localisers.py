@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import keras
-from keras import KerasTensor, layers
+from keras import KerasTensor, layers, ops
 
 from models.blocks import scaled
 from models.boxes import WHOLE_FRAME
@@ -13,6 +13,11 @@ U_NET_HEAD_UNITS = (1024, 256, 32)
 CLASSIC_HEAD_UNITS = (4096, 4096)
 """Dense units of the AlexNet-like and VGG19-like localisers. Source: lu_net paper §IV-C items 1 and 2."""
 
+LEAST_UNITS = 32
+"""However narrow the network: the paper's own number of units before the box."""
+BOX_GRADIENT = 0.01
+"""Share of the box loss's gradient that a U-Net gets beside its segmentation loss. ASSUMED."""
+
 
 def box_head(x: KerasTensor, units: Sequence[int], *, width: float = 1.0) -> KerasTensor:
     """Dense layers with ReLU (`box_dense_1`, …) and the four edges of a box (`box`).
@@ -20,7 +25,8 @@ def box_head(x: KerasTensor, units: Sequence[int], *, width: float = 1.0) -> Ker
     Args:
         x: (N, h, w, C).
         units: of each dense layer before the last.
-        width: relative number of units.
+        width: relative number of units; a layer keeps its own where it has 32 or fewer, and 32 otherwise: with fewer a
+            ReLU layer lets too little of the box through.
 
     Returns:
         (N, 4) float32: (row_min, row_max, col_min, col_max), shares of the frame, as in `models.boxes`. Unbounded.
@@ -31,7 +37,10 @@ def box_head(x: KerasTensor, units: Sequence[int], *, width: float = 1.0) -> Ker
     x = layers.Flatten(name="box_flatten")(x)
     for i, count in enumerate(units, 1):
         x = layers.Dense(
-            scaled(count, width), activation="relu", kernel_initializer="he_normal", name=f"box_dense_{i}"
+            max(scaled(count, width), min(count, LEAST_UNITS)),
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=f"box_dense_{i}",
         )(x)
     return layers.Dense(
         4,
@@ -40,3 +49,31 @@ def box_head(x: KerasTensor, units: Sequence[int], *, width: float = 1.0) -> Ker
         dtype="float32",
         name="box",
     )(x)
+
+
+def gradient_share(share: float | None, *, segmentation: bool) -> float:
+    """The share of the box loss's gradient that a localiser's U-Net gets: as asked for, else by what it is trained for.
+
+    Args:
+        share: 0 to 1, or None: all of it where the box is all there is to learn, `BOX_GRADIENT` beside a segmentation.
+        segmentation: the U-Net also learns to segment.
+
+    Raises:
+        ValueError: a share outside 0..1.
+
+    ASSUMED, for the paper says nothing of it. The box loss weighs ten times the segmentation, its gradient does not
+    shrink with the error (L1), and at first it asks the U-Net for a box where there shall be a segmentation.
+    """
+    if share is None:
+        return BOX_GRADIENT if segmentation else 1.0
+    if not 0 <= share <= 1:
+        raise ValueError(f"`box_gradient` must be between 0 and 1. Received: {share}")
+    return share
+
+
+def pass_gradient(x: KerasTensor, share: float) -> KerasTensor:
+    """The tensor as it is, in float32, but what follows sends back only this share of its gradient."""
+    if share == 1:
+        return x
+    x = ops.cast(x, "float32")  # share·x + (1 − share)·x is not x in bfloat16
+    return share * x + (1 - share) * ops.stop_gradient(x)

@@ -100,3 +100,33 @@ def test_u_l2_takes_its_box_from_what_the_u_net_drew():
     frames = np.random.default_rng(0).random((2, *SMALL), dtype=np.float32)
     boxes = np.asarray(model(frames)["box"])
     np.testing.assert_allclose(boxes[0], boxes[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["u_l1", "u_l2"])
+def test_the_u_net_gets_its_share_of_the_box_gradient(name):
+    import tensorflow as tf
+
+    frames = np.random.default_rng(0).random((2, *SMALL), dtype=np.float32)
+
+    def box_and_gradient(**options) -> tuple[np.ndarray, np.ndarray]:
+        keras.utils.set_random_seed(0)
+        model = models.build(name, input_shape=SMALL, width=0.125, **options)
+        kernel = model.get_layer("encoder_3_conv1").kernel
+        with tf.GradientTape() as tape:
+            box = model(frames, training=True)["box"]
+            value = tf.reduce_sum(box * [1.0, -2.0, 3.0, 1.0])
+        return np.asarray(box), np.asarray(tape.gradient(value, kernel.value))
+
+    whole_box, whole = box_and_gradient(box_gradient=1)
+    assert np.abs(whole).max() > 0
+    for options, share in (({"box_gradient": 0.1}, 0.1), ({}, 0.01), ({"segmentation": False}, 1.0)):
+        box, gradient = box_and_gradient(**options)
+        np.testing.assert_allclose(box, whole_box, atol=1e-4)
+        np.testing.assert_allclose(gradient, share * whole, atol=2e-3 * share * np.abs(whole).max())
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_a_share_of_the_gradient_is_between_0_and_1(share):
+    for name in ("u_l1", "u_l2"):
+        with pytest.raises(ValueError, match=rf"`box_gradient` must be between 0 and 1\. Received: {share}"):
+            models.build(name, input_shape=SMALL, width=0.125, box_gradient=share)
