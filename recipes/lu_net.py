@@ -72,8 +72,9 @@ LU_NET = dataclasses.replace(
     name="lu_net",
     paper=PAPER + " (§III-B)",
     model="lu_net",  # §IV-D item 4
+    classes=("BACKGROUND", "LV", "MYO"),  # §IV-E item 2; a box of LV and MYO shows only a sliver of the LA
     loss="lu_net",  # §III-B item 3, §IV-E item 2: box, first segmentation, and the second inside the predicted box
-    box_structures=("LV", "MYO"),  # §III-B item 1; so the LA, ours, is whole only with --set box_structures=LV,MYO,LA
+    box_structures=("LV", "MYO"),  # §III-B item 1; for hinge points --set classes=lv_myo_la box_structures=LV,MYO,LA
     box_margin=0.05,  # §IV-D item 4: 5 % and 15 %; --set box_margin=0.15 is m15
     box_weight=10.0,  # §IV-E item 2
 )
