@@ -96,6 +96,7 @@ def begin(recipe: Recipe, arguments: argparse.Namespace) -> Path:
     from data_pipeline.sample import structures_from_names
     from data_pipeline.spec import open_dataset
     from data_pipeline.splits import split_patients
+    from training.loop import require_learnable
     from training.run_folder import StartingWeights, begin_run, build_model
     from training.starting_weights import load_starting_weights
 
@@ -106,6 +107,7 @@ def begin(recipe: Recipe, arguments: argparse.Namespace) -> Path:
     try:
         structures = structures_from_names(recipe.classes)
         model = build_model(recipe)
+        require_learnable(model, recipe)
     except ValueError as error:
         raise UsageError(str(error)) from error
     load_starting_weights(model, start)  # what no run can be made of is refused before anything is written

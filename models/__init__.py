@@ -1,6 +1,7 @@
 """The networks, by name. `build("unet1", input_shape=(256, 256, 1), classes=4)` gives a Keras model."""
 
 import difflib
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -60,15 +61,14 @@ def build(name: str, **options: Any) -> keras.Model:
         **options: of that builder: `input_shape`, `classes`, and its own.
 
     Raises:
-        ValueError: an unknown name (known ones are listed) or an option the builder does not have.
+        ValueError: an unknown name or an option that the builder does not have; the known ones are listed.
     """
     if name not in MODELS:
         near = difflib.get_close_matches(name, MODELS, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise ValueError(f"`model` must be one of {', '.join(MODELS)}. Received: {name}.{hint}")
-    try:
-        return MODELS[name](**options)
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
-            raise
-        raise ValueError(f"{error}; see the builder's docstring for the options it takes") from error
+    builder = MODELS[name]
+    known = inspect.signature(builder).parameters
+    if unknown := [option for option in options if option not in known]:
+        raise ValueError(f"options of {name} are {', '.join(known)}. Received: {', '.join(unknown)}")
+    return builder(**options)

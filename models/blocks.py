@@ -1,5 +1,6 @@
 """The parts that networks are made of: functions that make a tensor → tensor function."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -285,9 +286,11 @@ def check_input_shape(input_shape: tuple[int, int, int], divisor: int, model: st
     """Refuses an input that the network's poolings do not divide.
 
     Raises:
-        ValueError: names the nearest sizes that fit.
+        ValueError: names the nearest sizes that fit, or what is no whole number.
     """
     height, width, channels = input_shape
+    if not all(isinstance(side, int) for side in input_shape):
+        raise ValueError(f"`input_shape` of {model} must be three whole numbers. Received: {tuple(input_shape)}")
     if channels < 1 or height < divisor or width < divisor or height % divisor or width % divisor:
         nearest = tuple(max(divisor, round(side / divisor) * divisor) for side in (height, width))
         raise ValueError(
@@ -307,11 +310,15 @@ def check_classes(classes: int) -> None:
 
 
 def scaled(filters: int, width: float) -> int:
-    """A layer's filters at a relative network width: multiples of 8, at least 8 (width 1 leaves them as they are)."""
+    """A layer's filters at a relative network width: multiples of 8, at least 8 (width 1 leaves them as they are).
+
+    Raises:
+        ValueError: a width that is not a positive number.
+    """
     if width == 1:
         return filters
-    if not width > 0:
-        raise ValueError(f"`width` must be positive. Received: {width}")
+    if not isinstance(width, int | float) or not 0 < width < math.inf:
+        raise ValueError(f"`width` must be a positive number. Received: {width}")
     return max(8, round(filters * width / 8) * 8)
 
 

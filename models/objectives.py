@@ -4,7 +4,7 @@ A loss of `models.losses` judges probabilities; an objective says which outputs 
 """
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from keras import KerasTensor, ops
@@ -82,11 +82,7 @@ def objective(
         ValueError: an unknown name (the known ones are listed); `class_weights` or, for an objective with a box,
             `box_structures` that are not among `structures`.
     """
-    if name not in OBJECTIVES:
-        near = difflib.get_close_matches(name, OBJECTIVES, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise ValueError(f"`loss` must be one of {', '.join(OBJECTIVES)}. Received: {name}.{hint}")
-    needed, make = OBJECTIVES[name]
+    needed, make = _by_name(name)
     known = ", ".join(structures)
     unknown = [structure for structure in class_weights if structure not in structures]
     if unknown:
@@ -107,15 +103,36 @@ def objective(
     )
 
     def checked(y_true: KerasTensor, outputs: Mapping[str, KerasTensor]) -> KerasTensor:
-        absent = [output for output in needed if output not in outputs]
-        if absent:
-            raise ValueError(
-                f"`loss` {name} needs the outputs {', '.join(needed)} of a network. Received: {', '.join(outputs)}; "
-                "choose another `model` or `loss`"
-            )
+        require_outputs(name, outputs)
         return compute(y_true, outputs)
 
     return checked
+
+
+def require_outputs(name: str, outputs: Collection[str]) -> None:
+    """Refuses a network that does not give what an objective judges.
+
+    Args:
+        name: a key of `OBJECTIVES`.
+        outputs: names of the network's outputs.
+
+    Raises:
+        ValueError: an unknown name, or an output that is not there.
+    """
+    needed, _ = _by_name(name)
+    if not set(needed) <= set(outputs):
+        raise ValueError(
+            f"`loss` {name} needs the outputs {', '.join(needed)} of a network. Received: {', '.join(outputs)}; "
+            "choose another `model` or `loss`"
+        )
+
+
+def _by_name(name: str) -> tuple[tuple[str, ...], Callable[[ObjectiveOptions], Objective]]:
+    if name not in OBJECTIVES:
+        near = difflib.get_close_matches(name, OBJECTIVES, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ValueError(f"`loss` must be one of {', '.join(OBJECTIVES)}. Received: {name}.{hint}")
+    return OBJECTIVES[name]
 
 
 def _of_probabilities(loss: Callable[[KerasTensor, KerasTensor], KerasTensor]) -> Objective:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+from typing import Any
 
 from recipes.annulus import ANNULUS, DEMO
 from recipes.base import Recipe
@@ -42,6 +43,13 @@ DEFAULT_RECIPE: dict[str, str] = {
 }
 """Network → the recipe of its paper."""
 
+OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
+    ("u_l1", "lu_net_mo"): {"segmentation": False},  # lu_net paper §IV-C: the box alone
+    ("u_l2", "lu_net_mo"): {"segmentation": False},  # lu_net paper §IV-C item 4: U-L2-mo
+}
+"""(network, recipe) → options of the builder that the recipe takes with this network: here, without the segmentation
+that its loss would leave untaught and that would be measured nevertheless."""
+
 
 def recipe_for(model: str, name: str | None = None) -> Recipe:
     """The recipe `name` (default: the one of the network's paper) for the network `model`.
@@ -54,7 +62,9 @@ def recipe_for(model: str, name: str | None = None) -> Recipe:
     name = DEFAULT_RECIPE[model] if name is None else name
     if name not in RECIPES:
         raise ValueError(_unknown("recipe", name, list(RECIPES)))
-    return dataclasses.replace(RECIPES[name], model=model)
+    recipe = RECIPES[name]
+    options = {**recipe.model_options, **OPTIONS.get((model, name), {})}
+    return dataclasses.replace(recipe, model=model, model_options=options)
 
 
 def _unknown(what: str, received: str, known: list[str]) -> str:

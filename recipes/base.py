@@ -152,6 +152,12 @@ class Recipe:
         if not all(0 < weight < math.inf for weight in self.class_weights.values()):
             raise ValueError(f"`class_weights` must be positive. Received: {dict(self.class_weights)}")
         boxed = self.loss in BOX_LOSSES or self.oracle_margin is not None
+        fixed = sorted({"input_shape", "classes"} & set(self.model_options))
+        if fixed:
+            raise ValueError(
+                f"`model_options` must not have what a recipe says elsewhere (input_height, input_width, classes). "
+                f"Received: {', '.join(fixed)}"
+            )
         missing = [name for name in self.box_structures if name not in self.classes]
         if boxed and (missing or not self.box_structures):
             raise ValueError(
@@ -297,10 +303,11 @@ def _parse(text: str, kind: Any, key: str) -> Any:
 
 
 def _parse_option(text: str) -> Any:
-    """A builder option has no declared type here: whole number, number, true/false, or text, in that order."""
+    """A builder option has no declared type here: whole number, number, true/false, none, or text, in that order."""
     for kind in (int, float):
         try:
             return kind(text)
         except ValueError:
             continue
-    return {"true": True, "false": False}.get(text.lower(), text)
+    words = {"true": True, "yes": True, "false": False, "no": False, "none": None}
+    return words.get(text.lower(), text)

@@ -14,9 +14,9 @@ from tqdm import tqdm
 
 from data_pipeline.cache import FrameCache
 from data_pipeline.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
-from metrics.boxes import Box, box_of_mask
+from metrics.boxes import box_in_pixels, box_of_mask
 from metrics.boxes import iou as box_iou
-from models.objectives import Objective, objective
+from models.objectives import Objective, objective, require_outputs
 from recipes.base import Recipe
 from shell.errors import UserError
 from training import run_folder
@@ -143,6 +143,26 @@ def objective_of(recipe: Recipe) -> Objective:
     )
 
 
+MONITORED = {"val_dice": "probabilities", "val_iou": "box"}
+"""Figure that a recipe may monitor → the output of a network that it is of. The loss every network has."""
+
+
+def require_learnable(network: keras.Model, recipe: Recipe) -> None:
+    """Refuses a network that lacks an output which the recipe's loss or monitor judges, before anything is done.
+
+    Raises:
+        ValueError: names what is judged, and what there is.
+    """
+    outputs = named_outputs(network.output)
+    require_outputs(recipe.loss, outputs)
+    judged = MONITORED.get(recipe.monitor)
+    if judged is not None and judged not in outputs:
+        raise ValueError(
+            f"`monitor` {recipe.monitor} needs the output {judged} of a network. "
+            f"Received: {', '.join(outputs)} of {network.name}; choose another `monitor`, such as val_loss"
+        )
+
+
 def validate(network: keras.Model, cache: FrameCache, recipe: Recipe) -> dict[str, float]:
     """The objective and how good the outputs are, on cached frames, on the network grid.
 
@@ -165,7 +185,7 @@ def validate(network: keras.Model, cache: FrameCache, recipe: Recipe) -> dict[st
         if "box" in outputs:
             masks = reference[..., channels].any(axis=-1)
             overlaps += [
-                box_iou(box_of_mask(mask, recipe.box_margin), _in_pixels(box, mask.shape))
+                box_iou(box_of_mask(mask, recipe.box_margin), box_in_pixels(tuple(map(float, box)), mask.shape))
                 for mask, box in zip(masks, outputs["box"], strict=True)
                 if mask.any()
             ]
@@ -189,12 +209,6 @@ def _dice_of_frames(reference: np.ndarray, probabilities: np.ndarray) -> np.ndar
     overlap = 2.0 * (predicted & truth).sum((1, 2))
     total = predicted.sum((1, 2)) + truth.sum((1, 2))
     return np.where(total > 0, overlap / np.maximum(total, 1), np.nan)[:, 1:]
-
-
-def _in_pixels(box: np.ndarray, shape: tuple[int, int]) -> Box:
-    """A box in shares of the frame's sides as pixel edges."""
-    top, bottom, left, right = (float(edge) for edge in box)
-    return top * shape[0], bottom * shape[0], left * shape[1], right * shape[1]
 
 
 class _EpochEnd(keras.callbacks.Callback):

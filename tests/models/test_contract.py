@@ -158,10 +158,13 @@ def test_parameters_are_those_of_docstring_and_paper(name):
 def test_unknown_names_and_options_say_what_is_known():
     with pytest.raises(ValueError, match=r"unet, unet_vgg16.*\. Received: unet_vg16\. Did you mean unet_vgg16\?"):
         models.build("unet_vg16")
-    with pytest.raises(ValueError, match="depth"):
+    with pytest.raises(ValueError, match=r"options of unet1 are input_shape, classes, width\. Received: depth"):
         models.build("unet1", depth=3)
-    with pytest.raises(ValueError, match=r"`width` must be positive\. Received: -1"):
-        models.build("unet1", width=-1)
+    for width in (-1, float("nan"), "wide"):
+        with pytest.raises(ValueError, match=rf"`width` must be a positive number\. Received: {width}"):
+            models.build("unet1", width=width)
+    with pytest.raises(ValueError, match=r"lu_net \(crop_height, crop_width\) must be three whole numbers\. Received"):
+        models.build("lu_net", input_shape=SMALL, crop_height="tall")
 
 
 @pytest.mark.slow

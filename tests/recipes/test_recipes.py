@@ -101,8 +101,17 @@ def test_the_lu_net_papers_localisers(model: str, loss: str) -> None:
 
 def test_u_l2_is_trained_both_ways_with_both_margins() -> None:
     assert recipe_for("u_l2").loss == "box_segmentation"  # §IV-C item 4: mu
+    assert recipe_for("u_l2").model_options == {}
     assert recipe_for("u_l2", "lu_net_mo").loss == "box"  # §IV-C item 4: mo
     assert with_settings(recipe_for("u_l2"), ["box_margin=0.15"]).box_margin == 0.15  # Table I: m15
+
+
+@pytest.mark.parametrize("model", ["u_l1", "u_l2"])
+def test_a_u_net_that_learns_the_box_alone_gives_nothing_that_it_was_not_taught(model: str) -> None:
+    assert recipe_for(model, "lu_net_mo").model_options == {"segmentation": False}
+    wider = with_settings(recipe_for(model, "lu_net_mo"), ["model_options.width=0.5"])
+    assert wider.model_options == {"segmentation": False, "width": 0.5}
+    assert RECIPES["lu_net_mo"].model_options == {}  # alexnet_box and vgg19_box have no such option
 
 
 def test_the_lu_net_papers_motivation_study() -> None:
@@ -117,7 +126,9 @@ def test_the_lu_net_papers_motivation_study() -> None:
 def test_lu_net_itself() -> None:
     recipe = recipe_for("lu_net")
     assert (recipe.model, recipe.loss) == ("lu_net", "lu_net")
-    assert with_settings(recipe, ["box_structures=LV,MYO,LA"]).box_structures == ("LV", "MYO", "LA")
+    assert recipe.classes == ("BACKGROUND", "LV", "MYO")  # §IV-E item 2
+    whole = with_settings(recipe, ["classes=lv_myo_la", "box_structures=LV,MYO,LA"])
+    assert whole.box_structures == ("LV", "MYO", "LA") == whole.classes[1:]
 
 
 REDUCED = ["epochs=1", "batch_size=2", "input_height=64", "input_width=64", "model_options.width=0.125"]
@@ -125,7 +136,7 @@ REDUCED = ["epochs=1", "batch_size=2", "input_height=64", "input_width=64", "mod
 
 @pytest.mark.parametrize("model", DEFAULT_RECIPE)
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_runs_smaller(model: str, name: str) -> None:
+def test_every_recipe_takes_smaller_settings_with_every_network(model: str, name: str) -> None:
     recipe = with_settings(recipe_for(model, name), REDUCED)
     assert (recipe.epochs, recipe.batch_size, recipe.input_height, recipe.input_width) == (1, 2, 64, 64)
     assert recipe.model_options["width"] == 0.125

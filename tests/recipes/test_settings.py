@@ -117,12 +117,17 @@ def test_classes(text: str, classes: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("16", 16), ("0.5", 0.5), ("true", True), ("false", False), ("relu", "relu")]
+    ("text", "value"),
+    [("16", 16), ("0.5", 0.5), ("true", True), ("yes", True), ("False", False), ("no", False), ("relu", "relu")],
 )
 def test_model_options_take_their_type_from_the_text(text: str, value: object) -> None:
     options = with_settings(BASE, [f"model_options.width={text}"]).model_options
     assert options == {"width": value}
     assert type(options["width"]) is type(value)
+
+
+def test_a_model_option_can_be_none() -> None:
+    assert with_settings(BASE, ["model_options.crop_height=none"]).model_options == {"crop_height": None}
 
 
 @pytest.mark.parametrize(
@@ -160,6 +165,7 @@ def test_model_options_take_their_type_from_the_text(text: str, value: object) -
         ("class_weights.LV=0", r"`class_weights` must be positive\. Received: \{'LV': 0\.0\}"),
         ("class_weights.LV=nan", "`class_weights` must be positive"),
         ("class_weights.LV=much", r"`class_weights.LV` must be of type float\. Received: 'much'"),
+        ("model_options.classes=3", r"`model_options` must not have what a recipe says elsewhere .* Received: classes"),
         ("box_margin=-0.1", r"`box_margin` must be zero or positive\. Received: -0\.1"),
         ("box_weight=0", r"`box_weight` must be positive\. Received: 0"),
         ("oracle_margin=-1", r"`oracle_margin` must be none, zero or positive\. Received: -1"),
