@@ -32,7 +32,8 @@ def improved_resunet(
     Raises:
         ValueError: a size that 16 does not divide, fewer than two classes, a width that is not positive.
 
-    Source: improved_resunet paper, Table 1 (shapes) and Fig. 5 (blocks).
+    Source: improved_resunet paper, Table 1 (shapes) and Fig. 5 (blocks). Deviation: one grey channel by default, where
+    Table 1 has three; `input_shape` takes three.
     ASSUMED: what `residual_shape` says of the shape; the branches of the Inception module; the attention module is
     squeeze and excitation, then spatial attention; LeakyReLU slope 0.01.
     """

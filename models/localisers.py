@@ -16,7 +16,7 @@ CLASSIC_HEAD_UNITS = (4096, 4096)
 LEAST_UNITS = 32
 """However narrow the network: the paper's own number of units before the box."""
 BOX_GRADIENT = 0.01
-"""Share of the box loss's gradient that a U-Net gets beside its segmentation loss. ASSUMED."""
+"""Share of the box loss's gradient that a U-Net gets beside its segmentation loss. Ours: see `gradient_share`."""
 
 
 def box_head(x: KerasTensor, units: Sequence[int], *, width: float = 1.0) -> KerasTensor:
@@ -61,8 +61,10 @@ def gradient_share(share: float | None, *, segmentation: bool) -> float:
     Raises:
         ValueError: a share outside 0..1.
 
-    ASSUMED, for the paper says nothing of it. The box loss weighs ten times the segmentation, its gradient does not
-    shrink with the error (L1), and at first it asks the U-Net for a box where there shall be a segmentation.
+    Deviation: the lu_net paper has no such share, all of the gradient goes there (§III-B item 3, "end-to-end"), and
+    "degrades" the first segmentation (§V-D); `box_gradient=1` is that. The box loss weighs ten times the segmentation,
+    its gradient does not shrink with the error (L1), and at first it asks the U-Net for a box where there shall be a
+    segmentation.
     """
     if share is None:
         return BOX_GRADIENT if segmentation else 1.0

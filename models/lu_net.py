@@ -15,6 +15,7 @@ def lu_net(
     width: float = 1.0,
     crop_height: int | None = None,
     crop_width: int | None = None,
+    box_gradient: float | None = None,
 ) -> keras.Model:
     """U-L2 proposes a box; the frame cropped to it goes through an independent U-Net1, and the result comes back.
 
@@ -24,6 +25,7 @@ def lu_net(
         width: relative number of filters and dense units; 1 is the paper's.
         crop_height: of the grid that the box is resampled onto, a multiple of 32; None: the input's.
         crop_width: as `crop_height`.
+        box_gradient: share of the gradient at the box that the U-Net of the region proposal gets, see `u_l2`.
 
     Returns:
         Model (N, h, w, channels) → a dict, everything float32:
@@ -34,10 +36,15 @@ def lu_net(
         Parameters: 13.0M (paper: 13M).
 
     Raises:
-        ValueError: a size that 32 does not divide, fewer than two classes, a width that is not positive.
+        ValueError: a size that 32 does not divide, fewer than two classes, a width that is not positive, a share
+            outside 0..1.
 
     Source: lu_net paper §III-B, §IV-D item 4, Fig. 1.
     ASSUMED: the crop's grid is the input's; the second U-Net sees the frame alone, not the first segmentation.
+    What keeps the box from collapsing, from random weights and with both networks learning at once: it starts near the
+    whole frame (`localisers.box_head`); what is cropped to never vanishes, turns over or leaves the frame
+    (`boxes.cropping_box`), while the box loss judges the proposal itself; the cropped reference gives the box no
+    gradient, so that it cannot make its own task easy (`objectives`); and the first U-Net gets `box_gradient` alone.
     """
     crop_size = (
         input_shape[0] if crop_height is None else crop_height,
@@ -46,7 +53,7 @@ def lu_net(
     check_input_shape(input_shape, DIVISOR, "lu_net")
     check_input_shape((*crop_size, input_shape[2]), DIVISOR, "lu_net (crop_height, crop_width)")
     inputs = image_input(input_shape)
-    proposal = u_l2(input_shape, classes=classes, width=width)(inputs)
+    proposal = u_l2(input_shape, classes=classes, width=width, box_gradient=box_gradient)(inputs)
     box = cropping_box(proposal["box"])
     segment = unet1((*crop_size, input_shape[2]), classes=classes, width=width)
     inside = segment(crop(inputs, box, crop_size))

@@ -38,7 +38,7 @@ def u_l1(
 
     Source: lu_net paper §IV-C item 3.
     ASSUMED: a 1×1 convolution reduces the bottom's 128 maps to 104 before the dense layers. Without it the count is
-    10.65M; 104 is what the paper's 9M leaves.
+    10.65M; 104 is what the paper's 9M leaves. Deviation: `box_gradient`, 1 in the paper (`localisers.gradient_share`).
     """
     check_input_shape(input_shape, DIVISOR, "u_l1")
     unet = unet1(input_shape, classes=classes, width=width)

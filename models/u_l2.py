@@ -37,10 +37,11 @@ def u_l2(
 
     Source: lu_net paper §IV-C item 4, Fig. 1.
     ASSUMED: the output that the branch takes is the probabilities; the branch is one 3×3 convolution with batch
-    normalisation a level, with the filters of U-Net1's encoder, and 2×2 poolings between them; `box_gradient`. With
-    all of the box's gradient the segmentation hardly begins and the box stays the mean one: on the phantom (64×64, a
-    quarter of the filters, 20 epochs of 384 frames) LV Dice and IOU were 0.13 and 0.70 with 1 (12 epochs), 0.84 and
-    0.73 with 0.03, 0.87 and 0.75 with 0.01, the same with 0.
+    normalisation a level, with the filters of U-Net1's encoder, and 2×2 poolings between them.
+    Deviation: `box_gradient`, 1 in the paper (`localisers.gradient_share`). With all of the box's gradient the
+    segmentation hardly begins and the box stays the mean one: on the phantom (64×64, a quarter of the filters, 20
+    epochs of 384 frames) LV Dice and IOU were 0.13 and 0.70 with 1 (12 epochs), 0.84 and 0.73 with 0.03, 0.87 and 0.75
+    with 0.01, the same with 0.
     """
     check_input_shape(input_shape, DIVISOR, "u_l2")
     unet = unet1(input_shape, classes=classes, width=width)

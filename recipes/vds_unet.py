@@ -3,6 +3,9 @@
 One recipe for the four networks of its ablation (§4.2: "the hyperparameters … are consistent").
 
 `python train.py --model vds_unet --data labelme:PATH`
+
+Without `--data` it learns from simulated hearts, valve included, in A2C and A4C; `--data "phantom?views=A2C,A3C,A4C"`
+has the paper's third view.
 """
 
 from recipes.base import Augmentation, Recipe

@@ -32,7 +32,7 @@ def hearts(tmp_path_factory) -> Path:
 
 
 NETWORKS = {
-    "lu_net": ([], "Table IV)", ["Dice", "box: IOU", "frames without hinge errors"]),
+    "lu_net": ([], "Table IV)", ["Dice", "box: IOU", "outlines no left atrium"]),
     "ru_net": ([], "The two U-Nets of this network (not in a paper)", ["Dice", "frames without hinge errors"]),
     "u_l2": ([], "Localisation (LU-Net paper, Table I)", ["Dice", "box: IOU", "outlines no left atrium"]),
     "alexnet_box": ([], "Localisation of the left ventricle", ["box: IOU", "outlines nothing"]),

@@ -94,6 +94,11 @@ def test_wrong_crop_grids_name_the_nearest():
         build(crop_height=40)
 
 
+def test_the_share_of_the_gradient_is_handed_on_to_the_proposal():
+    with pytest.raises(ValueError, match=r"`box_gradient` must be between 0 and 1\. Received: 2"):
+        build(box_gradient=2)
+
+
 def test_the_second_u_net_moves_the_box_by_gradient_alone(model):
     """No box loss and every weight held fixed: the box alone moves until the crop is segmented as wanted."""
     import tensorflow as tf
