@@ -23,7 +23,15 @@ from evaluation.calibration import calibrated_rows, in_sample_calibration
 from evaluation.frames import reference_measurement
 from evaluation.measure import MeasuredFrame, measured_frames, rows_of_patients
 from evaluation.predictions import load_prediction, save_prediction
-from evaluation.rows import CALIBRATED_IN_SAMPLE, NO_LA_CLASS, NO_SEGMENTATION, CaseRow, write_cases
+from evaluation.rows import (
+    CALIBRATED_IN_SAMPLE,
+    NO_CONTACT_LINE,
+    NO_LA_CLASS,
+    NO_SEGMENTATION,
+    UNKNOWN_ORIENTATION,
+    CaseRow,
+    write_cases,
+)
 from evaluation.selection import shown_cases
 from evaluation.summary import summarise
 from metrics.boxes import box_of_mask
@@ -194,6 +202,10 @@ def evaluate(source: Source, dataset: Dataset, cases: Sequence[Case], part: str,
     return write_report(folder)
 
 
+WHY_NO_HINGE_POINTS = {NO_CONTACT_LINE: "LV and LA do not touch", UNKNOWN_ORIENTATION: "the view is not known"}
+"""Status of a frame → what its picture says; nothing of a network that finds none."""
+
+
 def draw_samples(
     folder: Path, rows: Sequence[CaseRow], cases: Sequence[Case], dataset: Dataset, spec: MeasurementSpec
 ) -> None:
@@ -204,9 +216,8 @@ def draw_samples(
     for item in shown_cases(rows):
         sample = dataset.load(by_id[item.case])
         prediction = load_prediction(folder / "predictions" / f"{item.case}.npz")
-        reference = (
-            reference_measurement(sample, anterior_side_of(sample.view, spec)) if spec.finds_hinge_points else None
-        )
+        is_named = spec.finds_hinge_points and sample.view in spec.anterior_sides
+        reference = reference_measurement(sample, anterior_side_of(sample.view, spec)) if is_named else None
         diameter = diameters[item.case]
         picture = draw_overlay(
             sample.image,
@@ -219,7 +230,7 @@ def draw_samples(
             spacing_mm=sample.spacing_mm,
             box=prediction.box,
             reference_box=reference_box(sample, spec),
-            why_no_hinge_points="LV and LA do not touch" if spec.finds_hinge_points else None,
+            why_no_hinge_points=WHY_NO_HINGE_POINTS.get(diameter.status),
         )
         path = folder / "overlays" / f"{item.case}.png"
         content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()

@@ -19,6 +19,7 @@ from evaluation.rows import (
     NO_REFERENCE_CONTACT_LINE,
     NO_SEGMENTATION,
     NOT_FOUND_BY_NETWORK,
+    UNKNOWN_ORIENTATION,
     CaseRow,
     Subject,
 )
@@ -72,7 +73,8 @@ def frame_rows(
         sample: the frame with its reference labels, on the native grid; labels, spacing and truth may be None.
         measurement: the prediction, measured on the same grid.
         structures: the classes predicted; EPI is added where MYO is among them.
-        anterior_side: `left` or `right`, for the reference's hinge points; None only of a network that finds none.
+        anterior_side: `left` or `right`, for the reference's hinge points; None where it is not known, or of a network
+            that finds none.
         calibration: fitted elsewhere (on validation), or None: then the `_calibrated` rows have no value.
 
     Returns:
@@ -102,15 +104,22 @@ def frame_rows(
         rows += hinge_rows(
             frame,
             prediction=points_of(measurement, sample.spacing_mm, measurement.status),
-            reference=points_of(reference, sample.spacing_mm, NO_REFERENCE_CONTACT_LINE)
-            if reference
-            else FramePoints(None, NO_REFERENCE),
+            reference=_reference_points(reference, sample.spacing_mm, is_oriented=anterior_side is not None),
             constructed=FramePoints(scaled(HingePoints(sample.truth.amvl, sample.truth.pmvl), sample.spacing_mm))
             if sample.truth
             else None,
         )
     rows += calibrated_rows(rows, calibration, suffix=CALIBRATED)
     return rows + _flag_rows(frame, sample, measurement, reference, structures)
+
+
+def _reference_points(
+    reference: FrameMeasurement | None, spacing_mm: tuple[float, float] | None, *, is_oriented: bool
+) -> FramePoints:
+    if reference is None:
+        return FramePoints(None, NO_REFERENCE)
+    points = points_of(reference, spacing_mm, NO_REFERENCE_CONTACT_LINE)
+    return points if is_oriented or points.points is None else FramePoints(None, UNKNOWN_ORIENTATION)
 
 
 def subject_of(sample: Sample) -> Subject:

@@ -1,12 +1,13 @@
 """From cases on disk to measured frames and their rows, with the very chain that runs on the cart."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 from cart.measure import (
     FIRST_PROBABILITIES,
+    NO_SIDE,
     ImageMeasurement,
     MeasurementSpec,
     Predictor,
@@ -20,7 +21,7 @@ from evaluation.boxes import box_rows
 from evaluation.calibration import calibration_from_rows
 from evaluation.frames import ORACLE_MARGIN, first_rows, frame_rows, subject_of
 from evaluation.patients import patient_rows
-from evaluation.rows import FRAME, CaseRow
+from evaluation.rows import FRAME, UNKNOWN_ORIENTATION, CaseRow
 from postprocessing.calibration import Calibration
 from shell.progress import progress
 
@@ -45,6 +46,8 @@ def measured_frames(
 ) -> Iterator[MeasuredFrame]:
     """Measures case after case; one frame is in memory at a time, so a result does not depend on any other frame.
 
+    Where a frame's view is unknown, or has no entry in the orientation table, the rows of its hinge points say so.
+
     Args:
         cases: what to measure.
         load: decodes a case.
@@ -52,17 +55,26 @@ def measured_frames(
         spec: how its output is measured.
 
     Raises:
-        UserError: a file that cannot be read, a view of unknown orientation, a frame without the reference whose box
-            the network needs.
+        UserError: a file that cannot be read, a frame without the reference whose box the network needs.
     """
     region_of = None if spec.oracle is None else ReferenceBox(spec.oracle.structures, spec.oracle.margin)
     for case in progress(cases, label="measuring", unit="frames"):
         sample = load(case)
         region = None if region_of is None else region_of(sample)
         outputs = network_outputs(sample.image, predictor=predictor, spec=spec, region=region)
+        is_oriented = not spec.finds_hinge_points or sample.view in spec.anterior_sides
         measurement = measure_outputs(
-            outputs, sample.image, sample.spacing_mm, sample.view, sample.phase, spec=spec, region=region
+            outputs,
+            sample.image,
+            sample.spacing_mm,
+            sample.view,
+            sample.phase,
+            spec=spec,
+            anterior_side=None if is_oriented else NO_SIDE,
+            region=region,
         )
+        if not is_oriented:
+            measurement = without_orientation(measurement)
         rows = frame_rows(
             sample,
             measurement.frame,
@@ -85,6 +97,14 @@ def measured_frames(
         if spec.oracle is not None:
             rows.append(subject_of(sample).row(FRAME, ORACLE_MARGIN, spec.oracle.margin, "ratio"))
         yield MeasuredFrame(sample, measurement, tuple(rows))
+
+
+def without_orientation(measurement: ImageMeasurement) -> ImageMeasurement:
+    """The measurement without what needs to know the anterior side: hinge points, and what is made of them."""
+    frame = measurement.frame
+    if frame.hinge_points is not None:
+        frame = replace(frame, hinge_points=None, annulus_diameter=None, status=UNKNOWN_ORIENTATION)
+    return replace(measurement, frame=frame, anterior_side=None, calibrated=None)
 
 
 def rows_of_patients(

@@ -48,6 +48,9 @@ NO_LA_CLASS = "no_la_class"
 """The network has no class for LV or LA: hinge points are not its to find."""
 NO_SEGMENTATION = "no_segmentation"
 """The network locates without outlining anything."""
+UNKNOWN_ORIENTATION = "unknown_orientation"
+"""The frame's view is unknown, or has no entry in the orientation table: which hinge point is the anterior one is not
+known."""
 NOT_FOUND_BY_NETWORK = (NO_LA_CLASS, NO_SEGMENTATION)
 """Statuses of what a network is not made for, so that it is no failure of the frame."""
 NO_REFERENCE_BOX = "no_reference_box"

@@ -25,6 +25,7 @@ STATUS_MEANINGS = {
     "no_reference_box": "The reference has none of the structures that the box is around.",
     "no_spacing": "The pixel pitch is unknown: no volume in ml.",
     "no_volume": "The left ventricle has no extent to take a volume of.",
+    "unknown_orientation": "The view is unknown, so anterior and posterior are too: the hinge points have no names.",
     "several_frames": "The patient has several frames of a view and phase: which of them a volume is of is not known.",
     "undefined": "The figure is not defined, e.g. the Dice of two empty masks.",
     "calibration_unit_differs": "The calibration is in mm and the frame in px, or the other way round.",

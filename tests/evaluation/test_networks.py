@@ -110,6 +110,24 @@ def test_without_an_atrium_no_view_is_asked_for():
     assert found["metrics"]["LV"]["dice"]["n"] == 1
 
 
+@pytest.mark.parametrize("view", [None, View.A3C])
+def test_of_a_view_whose_orientation_is_unknown_all_but_the_hinge_points_is_measured(view):
+    """As LabelMe frames may have none. (The table of these tests has no A3C.)"""
+    structures = (BACKGROUND, LV, MYO, LA)
+    cases = [DrawnCase("p1", view, None), DrawnCase("p2", View.A4C, None)]
+    rows, found = evaluated(by_grey(structures), spec(structures), cases)
+    unknown, known = (
+        [row for row in rows if row.patient == name and row.structure == "ANNULUS"] for name in ("p1", "p2")
+    )
+    assert {row.status for row in unknown} == {"unknown_orientation"}
+    assert by_metric(known, "ANNULUS")["annulus_diameter_error"].value == 0
+    assert found["metrics"]["LA"]["dice"]["n"] == 2
+    assert [(failure["case"][:2], failure["status"]) for failure in found["failures"]] == [
+        ("p1", "unknown_orientation")
+    ]
+    assert fit_calibration_on(cases[:1], load, predictor=by_grey(structures), spec=spec(structures)) is None
+
+
 def test_a_ventricle_that_is_not_found_has_no_volume():
     def nothing(images):
         return {"probabilities": np.eye(2, dtype=np.float32)[np.zeros(images.shape[:3], int)]}
