@@ -77,7 +77,7 @@ class Recipe:
         schedule: `constant`, or `cosine` (decays to zero over all epochs after `warmup_epochs`).
         warmup_epochs: linear warm-up, in epochs.
         epochs, batch_size: as named.
-        early_stopping_patience: epochs without a better validation loss before stopping; None never stops.
+        early_stopping_patience: epochs without a better `monitor` before stopping; None never stops.
         plateau_patience, plateau_factor: reduce the learning rate on a plateau of `plateau_monitor`; None never does.
         plateau_monitor: `val_loss` or `loss`.
         monitor: what decides the best model: `val_loss` (smallest), `val_dice` (largest mean structure Dice) or
