@@ -27,8 +27,7 @@ def segmentation(model: str, margin: str = "") -> Network:
     """A network of §IV-D; LU-Net with the margin of its box in per cent."""
     if not margin:
         return Network(model, model, "lu_net_segmentation")
-    # the sliver of LA inside the box is what the volumes' annulus comes from
-    return Network(f"{model}-m{margin}", model, model, ("classes=lv_myo_la", f"box_margin={int(margin) / 100:g}"))
+    return Network(f"{model}-m{margin}", model, model, (f"box_margin={int(margin) / 100:g}",))
 
 
 def localiser(model: str, how: str, margin: str) -> Network:
