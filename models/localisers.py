@@ -31,8 +31,8 @@ def box_head(x: KerasTensor, units: Sequence[int], *, width: float = 1.0) -> Ker
     Returns:
         (N, 4) float32: (row_min, row_max, col_min, col_max), shares of the frame, as in `models.boxes`. Unbounded.
 
-    Source: lu_net paper §IV-C. ASSUMED: He initialisation; the box starts near the whole frame, so that every crop is
-    of something and the box loss, clipped at 0.99 an edge, has a gradient at every edge from the first step.
+    Source: lu_net paper §IV-C. ASSUMED: He initialisation; the box starts near the whole frame, so that the first
+    crops are of something and the box loss, clipped at 0.99 an edge, has a gradient at every edge from the first step.
     """
     x = layers.Flatten(name="box_flatten")(x)
     for i, count in enumerate(units, 1):

@@ -41,10 +41,18 @@ def lu_net(
 
     Source: lu_net paper §III-B, §IV-D item 4, Fig. 1.
     ASSUMED: the crop's grid is the input's; the second U-Net sees the frame alone, not the first segmentation.
-    What keeps the box from collapsing, from random weights and with both networks learning at once: it starts near the
-    whole frame (`localisers.box_head`); what is cropped to never vanishes, turns over or leaves the frame
-    (`boxes.cropping_box`), while the box loss judges the proposal itself; the cropped reference gives the box no
-    gradient, so that it cannot make its own task easy (`objectives`); and the first U-Net gets `box_gradient` alone.
+
+    What makes it stable, from random weights and with both networks learning at once (the phantom, 64×64, a quarter of
+    the filters, one seed; IOU and LV Dice after 12 epochs of 384 frames; the mean box alone has an IOU of 0.69):
+    - the box loss, ten times, decides the box: 0.77 and 0.90 as it is. The crop's loss reaches the box too, through the
+      image, as in the paper; without that path 0.77 and 0.91, so it neither helps nor harms here;
+    - the cropped reference gives the box no gradient (`objectives`). With it 0.76 and 0.90; but where the box loss
+      weighs 0.1 instead of 10, 0.59 against 0.67 after 8 epochs: the box then seeks what is easy to segment;
+    - the first U-Net gets a hundredth of the box's gradient (`box_gradient`). With all of it 0.69 after 8 epochs, the
+      mean box, and the first segmentation does not begin (LV 0.12); with a hundredth 0.74 (LV 0.82);
+    - what is cropped to never vanishes, turns over or leaves the frame (`boxes.cropping_box`), while the box loss
+      judges the proposal itself. So even a box that starts as nothing, (0, 0, 0, 0), grows to the same 0.74 after 8
+      epochs; it starts near the whole frame all the same (`localisers.box_head`).
     """
     crop_size = (
         input_shape[0] if crop_height is None else crop_height,

@@ -39,6 +39,9 @@ def u_l1(
     Source: lu_net paper §IV-C item 3.
     ASSUMED: a 1×1 convolution reduces the bottom's 128 maps to 104 before the dense layers. Without it the count is
     10.65M; 104 is what the paper's 9M leaves. Deviation: `box_gradient`, 1 in the paper (`localisers.gradient_share`).
+    Small data are learnt by heart here: on the phantom (64×64, a quarter of the filters, 20 epochs of 384 frames) the
+    IOU was 0.70 with all of the gradient, 0.74 with a hundredth, 0.69 with none; 0.76 with three hundredths and random
+    rotation, zoom and shift of the frames.
     """
     check_input_shape(input_shape, DIVISOR, "u_l1")
     unet = unet1(input_shape, classes=classes, width=width)
