@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 from keras import KerasTensor, layers, ops
+from keras.config import floatx
 
 from models.layers import BatchNormalization
 
@@ -259,27 +260,27 @@ def upsample_transposed(name: str) -> Block:
 
 
 def class_probabilities(x: KerasTensor, classes: int) -> KerasTensor:
-    """1×1 convolution and softmax, in float32 whatever the precision of the network.
+    """1×1 convolution and softmax, in float32 (Keras' `floatx`) whatever the precision of the network.
 
     Returns:
         (N, h, w, classes) float32, summing to 1 over the last axis; layer name `probabilities`.
     """
-    x = layers.Conv2D(classes, 1, name="logits", dtype="float32")(x)
-    return layers.Softmax(name="probabilities", dtype="float32")(x)
+    x = layers.Conv2D(classes, 1, name="logits", dtype=floatx())(x)
+    return layers.Softmax(name="probabilities", dtype=floatx())(x)
 
 
 def binary_probabilities(x: KerasTensor) -> KerasTensor:
-    """1×1 convolution to one channel and sigmoid, as the probabilities of background and structure, in float32.
+    """1×1 convolution to one channel and sigmoid, as probabilities of background and structure, in the same float type.
 
     Returns:
         (N, h, w, 2) float32, summing to 1 over the last axis; layer name `probabilities`.
     """
-    x = layers.Conv2D(1, 1, name="logit", dtype="float32")(x)
-    structure = layers.Activation("sigmoid", name="structure", dtype="float32")(x)
-    opposite = layers.Rescaling(-1.0, name="logit_opposite", dtype="float32")(x)
+    x = layers.Conv2D(1, 1, name="logit", dtype=floatx())(x)
+    structure = layers.Activation("sigmoid", name="structure", dtype=floatx())(x)
+    opposite = layers.Rescaling(-1.0, name="logit_opposite", dtype=floatx())(x)
     # sigmoid(-x) is 1 - sigmoid(x) without the cancellation that would lose the small ones
-    background = layers.Activation("sigmoid", name="background", dtype="float32")(opposite)
-    return layers.Concatenate(name="probabilities", dtype="float32")([background, structure])
+    background = layers.Activation("sigmoid", name="background", dtype=floatx())(opposite)
+    return layers.Concatenate(name="probabilities", dtype=floatx())([background, structure])
 
 
 def check_input_shape(input_shape: tuple[int, int, int], divisor: int, model: str) -> None:

@@ -4,13 +4,14 @@ A box is (row_min, row_max, col_min, col_max) in shares of the frame's height an
 frame is (0, 1, 0, 1), and the centre of pixel i of h lies at (i + 0.5) / h. A box may reach beyond the frame.
 
 Cropping is bilinear and axis-aligned, so it is two small matrices of hat functions, max(0, 1 − |u − i|), one for the
-rows and one for the columns: no gather, which XLA and TFLite take as they are. Everything is float32 whatever the
-precision of the network: a bfloat16 coordinate is off by more than a pixel.
+rows and one for the columns: no gather, which XLA and TFLite take as they are. Everything is float32 (Keras'
+`floatx`) whatever the precision of the network: a bfloat16 coordinate is off by more than a pixel.
 """
 
 from collections.abc import Sequence
 
 from keras import KerasTensor, ops
+from keras.config import floatx
 
 WHOLE_FRAME = (0.0, 1.0, 0.0, 1.0)
 """The box that is the frame itself."""
@@ -40,8 +41,8 @@ def reference_box(one_hot: KerasTensor, channels: Sequence[int], margin: float) 
     is_valid = ops.any(union, axis=(1, 2))
     row_margin, col_margin = margin * (row_max - row_min), margin * (col_max - col_min)
     box = ops.stack([row_min - row_margin, row_max + row_margin, col_min - col_margin, col_max + col_margin], axis=-1)
-    box = ops.where(ops.expand_dims(is_valid, -1), box, ops.convert_to_tensor([WHOLE_FRAME], dtype="float32"))
-    return box, ops.cast(is_valid, "float32")
+    box = ops.where(ops.expand_dims(is_valid, -1), box, ops.convert_to_tensor([WHOLE_FRAME], dtype=floatx()))
+    return box, ops.cast(is_valid, floatx())
 
 
 def cropping_box(box: KerasTensor, *, minimum_side: float = MINIMUM_SIDE, reach: float = REACH) -> KerasTensor:
@@ -58,7 +59,7 @@ def cropping_box(box: KerasTensor, *, minimum_side: float = MINIMUM_SIDE, reach:
     Returns:
         (N, 4) float32.
     """
-    box = ops.clip(ops.cast(box, "float32"), -reach, 1.0 + reach)
+    box = ops.clip(ops.cast(box, floatx()), -reach, 1.0 + reach)
     edges = []
     for low, high in ((box[:, 0], box[:, 1]), (box[:, 2], box[:, 3])):
         lacking = ops.relu(minimum_side - (high - low)) / 2
@@ -120,7 +121,7 @@ def uncrop(crops: KerasTensor, box: KerasTensor, size: tuple[int, int]) -> Keras
 def _first_and_last_edge(occupied: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
     """(N, n) bool → the edges before the first and after the last occupied pixel, shares of n: (N,) each."""
     count = occupied.shape[1]
-    index = ops.arange(count, dtype="float32")
+    index = ops.arange(count, dtype=floatx())
     first = ops.min(ops.where(occupied, index, float(count)), axis=1)
     last = ops.max(ops.where(occupied, index + 1.0, 0.0), axis=1)
     return first / count, last / count
@@ -132,19 +133,19 @@ def _pixels_of_crop(low: KerasTensor, high: KerasTensor, frame: int, crop: int) 
     The order of operations makes it exactly 0, 1, 2, … for the whole frame at its own size.
     """
     # here and below `ops`, not an operator: JAX' arrays on the left of one refuse Keras' symbolic tensors
-    centres = ops.arange(crop, dtype="float32") + 0.5
+    centres = ops.arange(crop, dtype=floatx()) + 0.5
     return low * frame + ops.multiply(centres, (high - low) * (frame / crop)) - 0.5
 
 
 def _pixels_of_frame(low: KerasTensor, high: KerasTensor, frame: int, crop: int) -> KerasTensor:
     """Where the frame's pixel centres lie among the crop's, one axis: (N, 1) edges → (N, frame)."""
-    centres = ops.arange(frame, dtype="float32") + 0.5
+    centres = ops.arange(frame, dtype=floatx()) + 0.5
     return ops.subtract(centres, low * frame) * ((crop / frame) / (high - low)) - 0.5
 
 
 def _hats(positions: KerasTensor, count: int) -> KerasTensor:
     """Weights of linear interpolation between `count` pixels: (N, m) positions → (N, m, count)."""
-    pixels = ops.arange(count, dtype="float32")
+    pixels = ops.arange(count, dtype=floatx())
     return ops.relu(1.0 - ops.abs(ops.expand_dims(positions, -1) - pixels))
 
 
@@ -159,7 +160,7 @@ def _resample(images: KerasTensor, rows: KerasTensor, cols: KerasTensor) -> Kera
     Returns:
         (N, a, b, C) float32.
     """
-    planes = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
+    planes = ops.transpose(ops.cast(images, floatx()), (0, 3, 1, 2))
     transposed = ops.expand_dims(ops.transpose(cols, (0, 2, 1)), 1)
     planes = ops.matmul(ops.matmul(ops.expand_dims(rows, 1), planes), transposed)
     return ops.transpose(planes, (0, 2, 3, 1))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import keras
 from keras import KerasTensor, layers, ops
+from keras.config import floatx
 
 from models.blocks import scaled
 from models.boxes import WHOLE_FRAME
@@ -46,7 +47,7 @@ def box_head(x: KerasTensor, units: Sequence[int], *, width: float = 1.0) -> Ker
         4,
         kernel_initializer=keras.initializers.VarianceScaling(0.01),
         bias_initializer=keras.initializers.Constant(list(WHOLE_FRAME)),
-        dtype="float32",
+        dtype=floatx(),
         name="box",
     )(x)
 
@@ -74,8 +75,8 @@ def gradient_share(share: float | None, *, segmentation: bool) -> float:
 
 
 def pass_gradient(x: KerasTensor, share: float) -> KerasTensor:
-    """The tensor as it is, in float32, but what follows sends back only this share of its gradient."""
+    """The tensor as it is, as Keras' `floatx`, but what follows sends back only this share of its gradient."""
     if share == 1:
         return x
-    x = ops.cast(x, "float32")  # share·x + (1 − share)·x is not x in bfloat16
+    x = ops.cast(x, floatx())  # share·x + (1 − share)·x is not x in bfloat16
     return share * x + (1 - share) * ops.stop_gradient(x)

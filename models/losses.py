@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 from keras import KerasTensor, ops
+from keras.config import floatx
 
 
 def categorical_crossentropy(y_true: KerasTensor, y_pred: KerasTensor) -> KerasTensor:
@@ -36,8 +37,8 @@ def multiclass_dice(y_true: KerasTensor, y_pred: KerasTensor, *, smooth: float =
 
     Source: lu_net paper §III (multi-class Dice). ASSUMED: per-frame sums, smoothing by one pixel.
     """
-    y_true = ops.cast(y_true, "float32")[..., 1:]
-    y_pred = ops.cast(y_pred, "float32")[..., 1:]
+    y_true = ops.cast(y_true, floatx())[..., 1:]
+    y_pred = ops.cast(y_pred, floatx())[..., 1:]
     overlap = ops.sum(y_true * y_pred, axis=(1, 2))
     total = ops.sum(y_true, axis=(1, 2)) + ops.sum(y_pred, axis=(1, 2))
     return 1.0 - ops.mean((2.0 * overlap + smooth) / (total + smooth), axis=-1)
@@ -79,8 +80,8 @@ def weighted_crossentropy(weights: Sequence[float]) -> Callable[[KerasTensor, Ke
             raise ValueError(
                 f"`weights` must be one per channel. Received: {len(per_channel)} for {y_true.shape[-1]} channels"
             )
-        y_true = ops.cast(y_true, "float32")
-        weight = ops.sum(y_true * ops.convert_to_tensor(per_channel, dtype="float32"), axis=-1)
+        y_true = ops.cast(y_true, floatx())
+        weight = ops.sum(y_true * ops.convert_to_tensor(per_channel, dtype=floatx()), axis=-1)
         return ops.mean(weight * keras.losses.categorical_crossentropy(y_true, y_pred), axis=(1, 2))
 
     return loss

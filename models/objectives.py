@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from keras import KerasTensor, ops
+from keras.config import floatx
 
 from models.boxes import crop_one_hot, cropping_box, reference_box
 from models.losses import LOSSES, multiclass_dice, weighted_crossentropy
@@ -51,7 +52,7 @@ def box_loss(y_true: KerasTensor, box: KerasTensor, channels: Sequence[int], mar
     Source: lu_net paper §IV-E item 2. ASSUMED: the clip is the error's largest value, edges being shares of the frame.
     """
     reference, is_valid = reference_box(y_true, channels, margin)
-    errors = ops.minimum(ops.abs(ops.cast(box, "float32") - reference), CLIP)
+    errors = ops.minimum(ops.abs(ops.cast(box, floatx()) - reference), CLIP)
     return is_valid * ops.sum(errors, axis=-1)
 
 
