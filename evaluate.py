@@ -54,6 +54,8 @@ WHY_NO_HINGE_POINTS = {
     NO_LA_CLASS: "not measured, this network outlines no left atrium",
     NO_SEGMENTATION: "not measured, this network outlines nothing",
 }
+WHY_NO_POINTS_IN_FRAME = {NO_CONTACT_LINE: "LV and LA do not touch", UNKNOWN_ORIENTATION: "the view is not known"}
+"""Status of a frame → what its picture says; nothing of a network that finds none."""
 
 
 @dataclass(frozen=True)
@@ -202,10 +204,6 @@ def evaluate(source: Source, dataset: Dataset, cases: Sequence[Case], part: str,
     return write_report(folder)
 
 
-WHY_NO_HINGE_POINTS = {NO_CONTACT_LINE: "LV and LA do not touch", UNKNOWN_ORIENTATION: "the view is not known"}
-"""Status of a frame → what its picture says; nothing of a network that finds none."""
-
-
 def draw_samples(
     folder: Path, rows: Sequence[CaseRow], cases: Sequence[Case], dataset: Dataset, spec: MeasurementSpec
 ) -> None:
@@ -230,7 +228,7 @@ def draw_samples(
             spacing_mm=sample.spacing_mm,
             box=prediction.box,
             reference_box=reference_box(sample, spec),
-            why_no_hinge_points=WHY_NO_HINGE_POINTS.get(diameter.status),
+            why_no_hinge_points=WHY_NO_POINTS_IN_FRAME.get(diameter.status),
         )
         path = folder / "overlays" / f"{item.case}.png"
         content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()

@@ -15,6 +15,7 @@ import pytest
 
 import evaluate
 import train
+from evaluation.summary import summarise
 from shell.command import run_command
 from shell.files import sha256_of
 
@@ -259,3 +260,9 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(run, tmp_path):
     assert "File too large" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("status", ["no_la_class", "no_segmentation"])
+def test_the_last_line_says_what_a_network_is_not_made_for(status):
+    summary = summarise([], data="phantom", split="test") | {"not_measured": {"hinge_points": status}}
+    assert "hinge points: not measured, this network outlines" in evaluate.headline(summary)
