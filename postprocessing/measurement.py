@@ -1,7 +1,7 @@
 """One frame from probabilities, or from a reference mask, to hinge points and annulus diameter."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -41,6 +41,7 @@ class FrameMeasurement:
             points are not its to find; `no_segmentation` where the network locates without outlining anything, and
             the label map is background because there is none.
         flags: keys of `FLAGS`, in its order.
+        quality: what the network itself shows of its certainty (`quality.py`), name → figure; empty for a reference.
     """
 
     label_map: npt.NDArray[np.uint8]
@@ -50,6 +51,7 @@ class FrameMeasurement:
     unit: Literal["mm", "px"]
     status: Literal["ok", "no_contact_line", "no_la_class", "no_segmentation"]
     flags: tuple[str, ...]
+    quality: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 def measure_frame(

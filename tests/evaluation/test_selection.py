@@ -1,9 +1,5 @@
-import numpy as np
-
-from evaluation.predictions import load_prediction, save_prediction
 from evaluation.rows import CaseRow
 from evaluation.selection import shown_cases
-from postprocessing.measurement import measure_labels
 
 
 def rows(errors: dict[str, float | None]) -> list[CaseRow]:
@@ -38,24 +34,3 @@ def test_no_case_is_shown_twice_when_there_are_few():
     assert [(s.case, s.kind) for s in shown_cases(rows({"c0": 2.0}))] == [("c0", "worst")]
     assert len(shown_cases(rows({f"c{i}": 2.0 + i for i in range(4)}))) == 4
     assert shown_cases([]) == []
-
-
-def test_a_prediction_comes_back_as_it_was(tmp_path):
-    labels = np.zeros((40, 60), np.uint8)
-    labels[5:20, 20:40] = 1
-    labels[20:35, 22:38] = 3
-    measurement = measure_labels(labels, spacing_mm=(0.3, 0.15), anterior_side="left")
-    save_prediction(tmp_path / "case.npz", measurement)
-    again = load_prediction(tmp_path / "case.npz")
-    np.testing.assert_array_equal(again.label_map, labels)
-    np.testing.assert_array_equal(again.contact_line, measurement.contact_line.points)
-    assert again.hinge_points == measurement.hinge_points
-
-
-def test_a_prediction_without_contact_comes_back_so(tmp_path):
-    measurement = measure_labels(np.zeros((8, 9), np.uint8), spacing_mm=None, anterior_side="left")
-    save_prediction(tmp_path / "case.npz", measurement)
-    again = load_prediction(tmp_path / "case.npz")
-    assert again.contact_line is None
-    assert again.hinge_points is None
-    assert again.label_map.shape == (8, 9)
