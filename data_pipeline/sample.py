@@ -1,4 +1,4 @@
-"""What one echocardiographic frame is: `Structure`, `View`, `Phase`, `Case` (on disk) and `Sample` (in memory)."""
+"""What one frame is, or one slice of a volume: `Structure`, `View`, `Phase`, `Case` (on disk), `Sample` (in memory)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +49,22 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
+class VolumeSlice:
+    """Where a slice lies in the volume that it is of.
+
+    Attributes:
+        index: of the slice in the volume's file, from 0.
+        count: slices of that volume.
+        distance_mm: from the middle of one slice to the middle of the next: what an area is multiplied with to make a
+            volume. The thickness that was imaged may be less, with a gap between slices.
+    """
+
+    index: int
+    count: int
+    distance_mm: float
+
+
+@dataclass(frozen=True)
 class FrameTruth:
     """What is known of a frame by construction (simulated data only), not derived from its mask.
 
@@ -81,6 +97,10 @@ class Case:
         truth: constructed truth of simulated frames, or None.
         frame: what tells this frame from the patient's others of the same view and phase, or None where there is one.
         spacing_mm: (row, col) pixel pitch that the data set states apart from the image file, or None.
+        diagnosis: the patient's, in the data set's own word (`DCM`), or None.
+        slice_index: of the slice in the volumes that `image_path` and `label_path` hold, from 0; None where they hold a
+            frame.
+        cine_paths: further files of the same patient that show how the heart moves, or none.
     """
 
     patient_id: str
@@ -93,6 +113,9 @@ class Case:
     truth: FrameTruth | None = None
     frame: str | None = None
     spacing_mm: tuple[float, float] | None = None
+    diagnosis: str | None = None
+    slice_index: int | None = None
+    cine_paths: tuple[Path, ...] = ()
 
     @property
     def case_id(self) -> str:
@@ -102,14 +125,16 @@ class Case:
 
 @dataclass(frozen=True)
 class Sample:
-    """One decoded frame.
+    """One decoded frame, or one slice of a volume.
 
     Attributes:
         image: (H, W) float32, the file's own intensities, native grid.
         labels: (H, W) uint8 of `Structure` codes, or None.
         spacing_mm: (row, col) pixel pitch in mm, or None where unknown (never guessed).
-        patient_id, view, phase, quality, ef_percent, truth, frame: as in `Case`.
+        patient_id, view, phase, quality, ef_percent, truth, frame, diagnosis: as in `Case`.
         source: the file it came from, for messages.
+        volume_slice: where it lies in its volume; None for a frame that is no slice of one.
+        heart_centre: (row, col), native grid, where the cine says that the heart is; None without a cine.
     """
 
     image: npt.NDArray[np.float32]
@@ -123,11 +148,19 @@ class Sample:
     ef_percent: float | None = None
     truth: FrameTruth | None = None
     frame: str | None = None
+    diagnosis: str | None = None
+    volume_slice: VolumeSlice | None = None
+    heart_centre: Point | None = None
 
     @property
     def case_id(self) -> str:
         """`patient0001_4CH_ED`, `patient0001_4CH_0012`."""
         return case_id(self.patient_id, self.view, self.phase, self.frame)
+
+    @property
+    def is_without_heart(self) -> bool:
+        """Whether the reference labels nothing at all, as beyond the base and the apex of a short-axis volume."""
+        return self.labels is not None and not self.labels.any()
 
 
 def case_id(patient_id: str, view: View | None, phase: Phase | None, frame: str | None = None) -> str:
