@@ -95,7 +95,6 @@ def begin(recipe: Recipe, arguments: argparse.Namespace) -> Path:
     start_backend()
     from data_pipeline.sample import structures_from_names
     from data_pipeline.spec import open_dataset
-    from data_pipeline.splits import split_patients
     from training.loop import require_learnable
     from training.run_folder import StartingWeights, begin_run, build_model
     from training.starting_weights import load_starting_weights
@@ -113,11 +112,7 @@ def begin(recipe: Recipe, arguments: argparse.Namespace) -> Path:
     load_starting_weights(model, start)  # what no run can be made of is refused before anything is written
     dataset = open_dataset(arguments.data or "phantom", structures=structures)
     fold: int | None = arguments.fold
-    labelled = [case for case in dataset.cases if case.label_path is not None]
-    official = dataset.official_split(fold) if fold is not None else None
-    split = official or split_patients(
-        labelled, train_share=recipe.train_share, val_share=recipe.val_share, seed=recipe.seed, fold=fold
-    )
+    split = dataset.split(fold, train_share=recipe.train_share, val_share=recipe.val_share, seed=recipe.seed)
     name = f"{recipe.model}-{dataset.name}" + (f"-fold{fold}" if fold is not None else "")
     folder = arguments.out or free_folder(name)
     begin_run(folder, recipe, split, dataset.spec, start)

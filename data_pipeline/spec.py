@@ -9,7 +9,7 @@ from pathlib import Path
 
 from data_pipeline.datasets import camus, labelme, phantom
 from data_pipeline.sample import Case, Sample, Structure
-from data_pipeline.splits import Split, shorten
+from data_pipeline.splits import Split, shorten, split_patients
 from postprocessing.valve import valve_as_blood
 from shell.errors import UsageError, UserError
 
@@ -49,6 +49,23 @@ class Dataset:
         """The cases of these patients that have reference labels, in the data set's order."""
         wanted = set(patients)
         return [case for case in self.cases if case.patient_id in wanted and case.label_path is not None]
+
+    def split(self, fold: int | None, *, train_share: float, val_share: float, seed: int) -> Split:
+        """Which labelled patients train, validate and test: the data set's own list of a fold, or a seeded split.
+
+        Args:
+            fold: 1..10, or None for one split by the shares.
+            train_share: as `split_patients` takes it; not used with official lists, as the other two.
+            val_share: as the share to train on.
+            seed: of the split that is drawn.
+
+        Raises:
+            UsageError: a fold that there is not, shares that do not fit.
+            UserError: too few patients, or a damaged list.
+        """
+        labelled = [case for case in self.cases if case.label_path is not None]
+        official = self.official_split(fold) if fold is not None else None
+        return official or split_patients(labelled, train_share=train_share, val_share=val_share, seed=seed, fold=fold)
 
     def digest(self) -> str:
         """Hex SHA-256 over names, sizes and contents of the files beside the frames, and what is listed of each case.

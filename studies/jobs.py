@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from data_pipeline.sample import Structure, structures_from_names
 from data_pipeline.spec import Dataset, open_dataset
-from data_pipeline.splits import Split, split_patients
+from data_pipeline.splits import Split
 from recipes.base import Recipe, to_dict
 from shell.errors import UserError
 from shell.files import read_json
@@ -38,6 +38,7 @@ class Job:
         recipe: resolved.
         data: data set, as `--data` takes it.
         data_kind: its kind.
+        data_digest: of the data set.
         patients: number of patients to train, validate and test.
         digest: SHA-256 of recipe, data, split and version of the plan.
         folder: where it trains and evaluates.
@@ -52,6 +53,7 @@ class Job:
     recipe: Recipe
     data: str
     data_kind: str
+    data_digest: str
     patients: tuple[int, int, int]
     digest: str
     folder: Path
@@ -123,7 +125,8 @@ def make_jobs(
                     dataset = open_dataset(data, structures=structures)
                     opened[structures] = (dataset, dataset.digest())
                 dataset, data_digest = opened[structures]
-                split = split_of(dataset, recipe, fold)
+                shares = {"train_share": recipe.train_share, "val_share": recipe.val_share}
+                split = dataset.split(fold, **shares, seed=recipe.seed)
                 digest = digest_of(plan, recipe, data_digest, split, fold)
                 where = "" if fold is None else f"-fold{fold}"
                 name = f"{network.name}{where}-seed{seed}-{digest[:DIGEST_SHOWN]}"
@@ -142,6 +145,7 @@ def make_jobs(
                         recipe=recipe,
                         data=data,
                         data_kind=dataset.name,
+                        data_digest=data_digest,
                         patients=(len(split.train), len(split.val), len(split.test)),
                         digest=digest,
                         folder=folder,
@@ -158,15 +162,6 @@ def make_jobs(
             "leave room for a test set: --set train_share=… val_share=…"
         )
     return jobs
-
-
-def split_of(dataset: Dataset, recipe: Recipe, fold: int | None) -> Split:
-    """The split that train.py makes of a data set by a recipe."""
-    official = dataset.official_split(fold) if fold is not None else None
-    labelled = [case for case in dataset.cases if case.label_path is not None]
-    return official or split_patients(
-        labelled, train_share=recipe.train_share, val_share=recipe.val_share, seed=recipe.seed, fold=fold
-    )
 
 
 def digest_of(plan: Plan, recipe: Recipe, data_digest: str, split: Split, fold: int | None) -> str:

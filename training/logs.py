@@ -1,10 +1,8 @@
 """What a run writes to be looked at: history.csv, curves.png, TensorBoard events, environment.json."""
 
 import csv
-import hashlib
 import io
 import platform
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from shell.files import atomic_path, write_text
+from shell.git import git_state
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "ai-edge-litert")
 OF_BACKEND = {"tensorflow": (), "jax": ("jax", "jaxlib")}
@@ -87,15 +86,3 @@ def environment(*, command: str, seed: int, precision: str, data_digest: str) ->
         "git": git_state(Path(__file__).resolve().parents[1]),
         "data_digest": data_digest,
     }
-
-
-def git_state(root: Path) -> dict[str, Any] | None:
-    """Commit and, where files differ from it, a digest of the difference; None outside a git checkout."""
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        change = subprocess.run(["git", "diff", "HEAD"], cwd=root, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return {"commit": commit, "change_sha256": hashlib.sha256(change).hexdigest() if change else None}

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,21 @@ def test_lists_in_the_spec(tmp_path: Path):
     split = open_dataset(f"camus:{tmp_path}/camus?splits={tmp_path}/mine").official_split(3)
     assert split is not None
     assert (split.train, split.val, split.test) == (("patient0002",), ("patient0003",), ("patient0001",))
+
+
+def test_a_fold_is_the_official_list_where_there_is_one_and_drawn_where_not(tmp_path: Path):
+    names = [f"patient{number:04d}" for number in range(1, 13)]
+    write_dataset(tmp_path / "camus", names, views=["4CH"])
+    write_lists(tmp_path / "mine", 3, " ".join(names[2:]), names[0], names[1])
+    shares = {"train_share": 0.5, "val_share": 0.25, "seed": 4}
+    listed = open_dataset(f"camus:{tmp_path}/camus?splits={tmp_path}/mine").split(3, **shares)
+    assert (listed.train, listed.val, listed.test) == (tuple(names[2:]), (names[0],), (names[1],))
+    dataset = open_dataset(f"camus:{tmp_path}/camus")
+    assert dataset.split(3, **shares).source == "fold 3 of 10, seed 4"
+    drawn = dataset.split(None, **shares)
+    assert (len(drawn.train), len(drawn.val), len(drawn.test)) == (6, 3, 3)
+    unlabelled = [replace(case, label_path=None) if case.patient_id == names[0] else case for case in dataset.cases]
+    assert names[0] not in replace(dataset, cases=tuple(unlabelled)).split(None, **shares).of("all")
 
 
 def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

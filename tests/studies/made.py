@@ -47,6 +47,7 @@ def made_job(
         recipe=recipe_for("unet1"),
         data="camus:data",
         data_kind=data_kind,
+        data_digest="d" * 64,
         patients=patients,
         digest=digest,
         folder=folder,
