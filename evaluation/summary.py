@@ -16,6 +16,8 @@ pixel pitch is unknown):
 - `annulus` {subgroup: ANNULUS}; `annulus_constructed` likewise.
 - `clinical` {`edv`, `esv` (ml), `ef` (percent): CLINICAL} from two views; `clinical_single_plane` {`A4C`, `A2C`: the
   same from one}; `clinical_constructed`, `clinical_reference_vs_constructed` where the truth is constructed, else {}.
+- `confidence` {figure: {`estimate`, `low`, `high`, `n`, `patients`}}: 95 % confidence intervals of the headline
+  figures, by patient (`confidence.py` names them); `bootstrap` {`level`, `resamples`, `seed`}: how they are made.
 - `outliers` {name: frames}, `outlier_cases` {name: [case]}; `failures` [{`case`, `status`}]: the frames without hinge
   errors.
 
@@ -43,6 +45,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from data_pipeline.sample import Phase
+from evaluation import confidence
 from evaluation.boxes import BOX_IOU, BOX_OUT
 from evaluation.frames import LA_CUT, LA_CUT_CONSTRUCTED, ORACLE_MARGIN
 from evaluation.patients import VOLUME_VIEWS
@@ -98,6 +101,7 @@ def summarise(rows: Iterable[CaseRow], *, data: str, split: str) -> Json:
     Raises:
         ValueError: a case has the same metric of a structure twice.
     """
+    rows = list(rows)
     cases = _by_case(rows)
     frames = {case: found for case, found in cases.items() if (ANNULUS, "amvl_error") in found}
     patients = [found for found in cases.values() if ("LV", "edv_predicted") in found]
@@ -138,6 +142,12 @@ def summarise(rows: Iterable[CaseRow], *, data: str, split: str) -> Json:
         "clinical_reference_vs_constructed": clinical_block(patients, CONSTRUCTED, "_reference")
         if has_true_volumes
         else {},
+        "confidence": confidence.confidence_block(rows),
+        "bootstrap": {
+            "level": confidence.LEVEL,
+            "resamples": confidence.RESAMPLES,
+            "seed": confidence.SEED,
+        },
         "outliers": {name: len(found) for name, found in outliers.items()},
         "outlier_cases": outliers,
         "failures": [
