@@ -6,6 +6,7 @@ from typing import Any
 
 from recipes.annulus import ANNULUS, DEMO
 from recipes.base import Recipe
+from recipes.cmr import CMR_WCE, CMR_WCE_DICE
 from recipes.hinge_points import HINGE_POINTS
 from recipes.improved_resunet import IMPROVED_RESUNET
 from recipes.lu_net import BOX_AND_SEGMENTATION, BOX_ONLY, LU_NET, MOTIVATION, SEGMENTATION
@@ -20,6 +21,8 @@ RECIPES: dict[str, Recipe] = {
     "lu_net_mo": BOX_ONLY,
     "lu_net_mu": BOX_AND_SEGMENTATION,
     "lu_net": LU_NET,
+    "cmr_wce": CMR_WCE,
+    "cmr_wce_dice": CMR_WCE_DICE,
     "annulus": ANNULUS,
     "demo": DEMO,
 }
@@ -40,15 +43,19 @@ DEFAULT_RECIPE: dict[str, str] = {
     "vgg19_box": "lu_net_mo",
     "u_l1": "lu_net_mu",
     "u_l2": "lu_net_mu",
+    "dense_unet": "cmr_wce",
 }
 """Network → the recipe of its paper."""
 
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("u_l1", "lu_net_mo"): {"segmentation": False},  # lu_net paper §IV-C: the box alone
     ("u_l2", "lu_net_mo"): {"segmentation": False},  # lu_net paper §IV-C item 4: U-L2-mo
+    **dict.fromkeys(  # ASSUMED: a hundredth; 1 in the paper (§III-B item 3), whose segmentation then does not begin
+        (("u_l1", "lu_net_mu"), ("u_l2", "lu_net_mu"), ("lu_net", "lu_net")), {"box_gradient": 0.01}
+    ),
 }
-"""(network, recipe) → options of the builder that the recipe takes with this network: here, without the segmentation
-that its loss would leave untaught and that would be measured nevertheless."""
+"""(network, recipe) → options of the builder that the recipe takes with this network: no segmentation where the loss
+would leave it untaught, and the share of the box's gradient that goes to the U-Net beside a segmentation."""
 
 
 def recipe_for(model: str, name: str | None = None) -> Recipe:

@@ -7,7 +7,17 @@ from types import ModuleType
 
 import pytest
 
-from recipes import DEFAULT_RECIPE, RECIPES, annulus, hinge_points, improved_resunet, lu_net, recipe_for, vds_unet
+from recipes import (
+    DEFAULT_RECIPE,
+    OPTIONS,
+    RECIPES,
+    annulus,
+    hinge_points,
+    improved_resunet,
+    lu_net,
+    recipe_for,
+    vds_unet,
+)
 from recipes.base import Augmentation, Recipe, with_settings
 
 NO_AUGMENTATION = Augmentation()
@@ -101,7 +111,7 @@ def test_the_lu_net_papers_localisers(model: str, loss: str) -> None:
 
 def test_u_l2_is_trained_both_ways_with_both_margins() -> None:
     assert recipe_for("u_l2").loss == "box_segmentation"  # §IV-C item 4: mu
-    assert recipe_for("u_l2").model_options == {}
+    assert recipe_for("u_l2").model_options == {"box_gradient": 0.01}  # ours; 1 in the paper
     assert recipe_for("u_l2", "lu_net_mo").loss == "box"  # §IV-C item 4: mo
     assert with_settings(recipe_for("u_l2"), ["box_margin=0.15"]).box_margin == 0.15  # Table I: m15
 
@@ -150,7 +160,17 @@ def test_a_recipe_is_known_by_its_own_name(name: str) -> None:
 
 @pytest.mark.parametrize("model", DEFAULT_RECIPE)
 def test_every_network_has_the_recipe_of_its_paper(model: str) -> None:
-    assert recipe_for(model) == dataclasses.replace(RECIPES[DEFAULT_RECIPE[model]], model=model)
+    name = DEFAULT_RECIPE[model]
+    options = OPTIONS.get((model, name), {})
+    assert recipe_for(model) == dataclasses.replace(RECIPES[name], model=model, model_options=options)
+
+
+@pytest.mark.parametrize(("model", "name"), OPTIONS)
+def test_options_are_of_a_network_that_takes_them(model: str, name: str) -> None:
+    from models import build
+
+    options = recipe_for(model, name).model_options
+    assert build(model, input_shape=(32, 32, 1), classes=3, width=0.125, **options).count_params() > 0
 
 
 def test_every_network_has_a_recipe() -> None:
@@ -198,5 +218,6 @@ def test_a_recipes_head_is_a_command_that_runs_it(module: ModuleType) -> None:
     assert command is not None
     model, name, data = command.groups()
     recipe = recipe_for(model, name)
+    recipe = dataclasses.replace(recipe, model_options={})
     assert recipe in [value for value in vars(module).values() if isinstance(value, Recipe)]
     assert data == ("labelme" if "MV" in recipe.classes else "camus")  # CAMUS has no valve
