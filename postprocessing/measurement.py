@@ -1,18 +1,20 @@
 """One frame from probabilities, or from a reference mask, to hinge points and annulus diameter."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from postprocessing.anatomy import ANATOMICAL_FLAGS, anatomical_flags
 from postprocessing.annulus import annulus_diameter_mm, annulus_diameter_px, check_spacing
 from postprocessing.cleanup import label_map_of, largest_components
-from postprocessing.codes import LA, LV, MV
+from postprocessing.codes import LA, LV, MV, MYO
 from postprocessing.contact_line import ContactLine, ContactLineNotFound, pixel_contact_line, subpixel_contact_line
 from postprocessing.hinge_points import HingePoints, check_anterior_side, find_hinge_points
-from postprocessing.sector import is_cut, sector_edge
+from postprocessing.quality import frame_quality
+from postprocessing.sector import is_cut, sector_edge, sector_of
 from postprocessing.valve import valve_as_blood
 
 FLAGS: Mapping[str, str] = {
@@ -23,6 +25,10 @@ FLAGS: Mapping[str, str] = {
     "one_pixel_contact": "LV and LA touch at one pixel only",
     "lv_cut_by_sector": "LV reaches the edge of the image or of the ultrasound sector",
     "la_cut_by_sector": "LA reaches the edge of the image or of the ultrasound sector",
+    "holes": "LV, LA or the epicardium has a hole",
+    "lv_la_gap": "LV and LA are both there and do not touch",
+    "hinge_points_outside_sector": "a hinge point lies outside the ultrasound sector",
+    "annulus_outside_15_60_mm": "the annulus is narrower than 15 mm or wider than 60 mm",
 }
 """What a measurement may carry as flags: it stands, but look at it. Flag → what it says."""
 
@@ -41,7 +47,8 @@ class FrameMeasurement:
             points are not its to find; `no_segmentation` where the network locates without outlining anything, and
             the label map is background because there is none.
         flags: keys of `FLAGS`, in its order.
-        quality: what the network itself shows of its certainty (`quality.py`), name → figure; empty for a reference.
+        quality: what the network's probabilities say of the measurement: of `quality.FEATURES` those that this frame
+            has, name → figure, lengths in `unit`; empty for a reference, and where nothing is measured.
     """
 
     label_map: npt.NDArray[np.uint8]
@@ -113,9 +120,20 @@ def measure_frame(
             )
         except ContactLineNotFound:
             line = None
-    return _measurement(
-        label_map, {"lv": lv_mask, "la": la_mask}, structures, line, flags, spacing_mm, anterior_side, image
+    measured = _measurement(label_map, cleaned, structures, line, flags, spacing_mm, anterior_side, image)
+    if measured.status == "no_la_class":
+        return measured
+    quality = frame_quality(
+        probabilities,
+        structures,
+        cleaned,
+        line=line,
+        hinge_points=measured.hinge_points,
+        anterior_side=anterior_side,
+        spacing_mm=spacing_mm,
+        anatomical_flags=sum(flag in ANATOMICAL_FLAGS for flag in measured.flags),
     )
+    return replace(measured, quality=quality)
 
 
 def measure_labels(
@@ -144,8 +162,7 @@ def measure_labels(
     """
     blood = valve_as_blood(label_map)
     line = _pixel_line(blood)
-    chambers = {"lv": blood == LV, "la": blood == LA}
-    return _measurement(label_map, chambers, (LV, LA), line, set(), spacing_mm, anterior_side, image)
+    return _measurement(label_map, blood, (LV, MYO, LA), line, set(), spacing_mm, anterior_side, image)
 
 
 def _with_valve(cleaned: npt.NDArray[np.uint8], likeliest: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -164,7 +181,7 @@ def _pixel_line(label_map: npt.NDArray[np.uint8]) -> ContactLine | None:
 
 def _measurement(
     label_map: npt.NDArray[np.uint8],
-    chambers: Mapping[str, npt.NDArray[np.bool_]],
+    blood: npt.NDArray[np.uint8],
     structures: Sequence[int],
     line: ContactLine | None,
     flags: set[str],
@@ -177,10 +194,12 @@ def _measurement(
         check_spacing(spacing_mm)
     if image is not None and image.shape != label_map.shape:
         raise ValueError(f"`image` must be {label_map.shape}, as the label map. Received shape: {image.shape}")
-    edge = None if image is None else sector_edge(image)
-    for (name, mask), code in zip(chambers.items(), (LV, LA), strict=True):
+    sector = None if image is None else sector_of(image)
+    edge = None if sector is None else sector_edge(sector)
+    for name, code in (("lv", LV), ("la", LA)):
         if code not in structures:
             continue  # what a network has no class for is not missing
+        mask = blood == code
         if not mask.any():
             flags.add(f"{name}_missing")
         elif is_cut(mask, edge):
@@ -194,6 +213,13 @@ def _measurement(
             flags.add("one_pixel_contact")
         points = find_hinge_points(line, anterior_side)
         diameter = annulus_diameter_px(points) if spacing_mm is None else annulus_diameter_mm(points, spacing_mm)
+    flags |= anatomical_flags(
+        blood,
+        structures=structures,
+        hinge_points=points,
+        annulus_diameter_mm=None if spacing_mm is None else diameter,
+        sector=sector,
+    )
     return FrameMeasurement(
         label_map=label_map,
         contact_line=line,

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from postprocessing.measurement import FrameMeasurement
+
 SPACING_MM = (0.31, 0.154)  # anisotropic, so that rows and columns cannot be exchanged unnoticed
 STRUCTURES = (0, 1, 2, 3)
 
@@ -13,6 +15,11 @@ def label_map(drawing: str) -> npt.NDArray[np.uint8]:
     """A label map from a drawing: `.` background, V left ventricle, m myocardium, A left atrium."""
     codes = {".": 0, "V": 1, "m": 2, "A": 3}
     return np.array([[codes[letter] for letter in row.strip()] for row in drawing.split()], dtype=np.uint8)
+
+
+def flags_of(measurement: FrameMeasurement) -> tuple[str, ...]:
+    """Its flags but one, which everything drawn of a dozen pixels has: no annulus is as narrow as that."""
+    return tuple(flag for flag in measurement.flags if flag != "annulus_outside_15_60_mm")
 
 
 def one_hot(labels: npt.NDArray[np.uint8], classes: int = 4) -> npt.NDArray[np.float32]:

@@ -3,7 +3,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from postprocessing.sector import is_cut, sector_edge
+from postprocessing.sector import is_cut, sector_edge, sector_of
 
 SHAPE = (320, 280)
 
@@ -35,22 +35,22 @@ def disc(row: int, col: int, radius: int) -> npt.NDArray[np.bool_]:
     ],
 )
 def test_what_the_sector_cuts(mask: npt.NDArray[np.bool_], cut: bool) -> None:
-    edge = sector_edge(sector_image())
+    edge = sector_edge(sector_of(sector_image()))
     assert is_cut(mask, edge) is cut
     assert not is_cut(mask, None)  # the image's own edge is far
 
 
 def test_scale_and_offset_of_the_intensities_do_not_matter() -> None:
     image = sector_image()
-    np.testing.assert_array_equal(sector_edge(image), sector_edge(image * 257 - 3000))
+    np.testing.assert_array_equal(sector_of(image), sector_of(image * 257 - 3000))
 
 
 def test_frame_without_contrast_has_no_sector() -> None:
-    assert sector_edge(np.full(SHAPE, 7, dtype=np.float32)) is None
+    assert sector_of(np.full(SHAPE, 7, dtype=np.float32)) is None
 
 
 def test_frame_filled_by_the_image_is_cut_by_its_own_edge_only() -> None:
-    edge = sector_edge(np.random.default_rng(0).integers(50, 200, SHAPE).astype(np.float32))
+    edge = sector_edge(sector_of(np.random.default_rng(0).integers(50, 200, SHAPE).astype(np.float32)))
     assert not is_cut(disc(160, 140, 100), edge)
     assert is_cut(disc(160, 140, 139), edge)
 
