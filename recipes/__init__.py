@@ -50,9 +50,10 @@ DEFAULT_RECIPE: dict[str, str] = {
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("u_l1", "lu_net_mo"): {"segmentation": False},  # lu_net paper §IV-C: the box alone
     ("u_l2", "lu_net_mo"): {"segmentation": False},  # lu_net paper §IV-C item 4: U-L2-mo
-    **dict.fromkeys(  # ASSUMED: a hundredth; 1 in the paper (§III-B item 3), whose segmentation then does not begin
-        (("u_l1", "lu_net_mu"), ("u_l2", "lu_net_mu"), ("lu_net", "lu_net")), {"box_gradient": 0.01}
-    ),
+    # ASSUMED: a hundredth; 1 in the lu_net paper (§III-B item 3), whose segmentation then does not begin
+    ("u_l1", "lu_net_mu"): {"box_gradient": 0.01},
+    ("u_l2", "lu_net_mu"): {"box_gradient": 0.01},
+    ("lu_net", "lu_net"): {"box_gradient": 0.01},
 }
 """(network, recipe) → options of the builder that the recipe takes with this network: no segmentation where the loss
 would leave it untaught, and the share of the box's gradient that goes to the U-Net beside a segmentation."""
