@@ -55,10 +55,35 @@ def pearson_r(reference: Values, prediction: Values) -> float:
 
     Source: lu_net paper, Table III (corr). Deviation: none.
     """
-    x, y = _pairs(reference, prediction)
+    x, y = paired_values(reference, prediction)
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return math.nan
     return float(np.clip(np.corrcoef(x, y)[0, 1], -1.0, 1.0))
+
+
+def r_squared(reference: Values, prediction: Values) -> float:
+    """Coefficient of determination: 1 − Σ(prediction − reference)² / Σ(reference − mean)².
+
+    The share of the reference's variance that the prediction itself explains: a bias lowers it, and it is negative
+    where the reference's mean would predict better. `pearson_r` squared is something else, the R² of a line fitted
+    through the pairs, which forgives bias and scale; "Correlation (R2)" in the cmr_dense_unet paper's Table 3 is that.
+
+    Args:
+        reference: (N,) finite.
+        prediction: (N,) finite, paired with `reference`.
+
+    Returns:
+        −∞ … 1, without unit; NaN for fewer than two pairs or where the reference is constant.
+
+    Raises:
+        ValueError: the series differ in length or hold a value that is not finite.
+
+    Source: Draper & Smith, Applied Regression Analysis (1998), §1.3; as scikit-learn's `r2_score`. Deviation: none.
+    """
+    x, y = paired_values(reference, prediction)
+    if len(x) < 2 or np.ptp(x) == 0:
+        return math.nan
+    return float(1 - ((y - x) ** 2).sum() / ((x - x.mean()) ** 2).sum())
 
 
 def bland_altman(reference: Values, prediction: Values) -> BlandAltman:
@@ -73,7 +98,7 @@ def bland_altman(reference: Values, prediction: Values) -> BlandAltman:
 
     Source: lu_net paper, Table III (bias, loa). Deviation: none.
     """
-    x, y = _pairs(reference, prediction)
+    x, y = paired_values(reference, prediction)
     bias = mean(y - x)
     half_width = LIMITS_OF_AGREEMENT_SD * standard_deviation(y - x)
     return BlandAltman(bias, half_width, bias - half_width, bias + half_width)
@@ -87,7 +112,7 @@ def mean_absolute_error(reference: Values, prediction: Values) -> float:
 
     Source: lu_net paper, Table III (mae). Deviation: none.
     """
-    x, y = _pairs(reference, prediction)
+    x, y = paired_values(reference, prediction)
     return mean(np.abs(y - x))
 
 
@@ -102,7 +127,7 @@ def shapiro_wilk_p(values: Values) -> float:
 
     Source: hinge_points paper §3.4. Deviation: none.
     """
-    x = _finite("values", values)
+    x = finite_values("values", values)
     if not 3 <= len(x) <= SHAPIRO_WILK_MAX_N or np.ptp(x) == 0:
         return math.nan
     return float(stats.shapiro(x - np.median(x)).pvalue)
@@ -116,7 +141,7 @@ def percentiles(values: Values) -> Percentiles:
 
     Source: hinge_points paper §3.4. Deviation: none.
     """
-    x = _finite("values", values)
+    x = finite_values("values", values)
     if len(x) == 0:
         return Percentiles(math.nan, math.nan, math.nan)
     p15, median, p85 = np.percentile(x, [15, 50, 85])
@@ -129,7 +154,7 @@ def mean(values: Values) -> float:
     Raises:
         ValueError: a value is not finite.
     """
-    x = _finite("values", values)
+    x = finite_values("values", values)
     return float(x.mean()) if len(x) else math.nan
 
 
@@ -139,19 +164,23 @@ def standard_deviation(values: Values) -> float:
     Raises:
         ValueError: a value is not finite.
     """
-    x = _finite("values", values)
+    x = finite_values("values", values)
     return float(x.std(ddof=1)) if len(x) > 1 else math.nan
 
 
-def _finite(name: str, values: Values) -> npt.NDArray[np.float64]:
+def finite_values(name: str, values: Values) -> npt.NDArray[np.float64]:
+    """The series as float64; a ValueError that names it unless it is (N,) and finite."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or not np.isfinite(array).all():
         raise ValueError(f"`{name}` must be a series of finite numbers. Received: {array}")
     return array
 
 
-def _pairs(reference: Values, prediction: Values) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    x, y = _finite("reference", reference), _finite("prediction", prediction)
+def paired_values(
+    first: Values, second: Values, names: tuple[str, str] = ("reference", "prediction")
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Both series as float64; a ValueError that names them unless they are finite and of one length."""
+    x, y = finite_values(names[0], first), finite_values(names[1], second)
     if len(x) != len(y):
-        raise ValueError(f"`reference` and `prediction` must be pairs. Received: {len(x)} and {len(y)} values")
+        raise ValueError(f"`{names[0]}` and `{names[1]}` must be pairs. Received: {len(x)} and {len(y)} values")
     return x, y

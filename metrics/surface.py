@@ -16,6 +16,9 @@ from metrics.overlap import Mask, check_masks
 Floats = npt.NDArray[np.float64]
 
 
+HD95_PERCENT = 95
+
+
 @dataclass(frozen=True)
 class SurfaceDistances:
     """Distance of each boundary point of one mask to the nearest boundary point of the other.
@@ -23,11 +26,16 @@ class SurfaceDistances:
     Attributes:
         reference_to_prediction: (N,) one per boundary point of the reference, in the unit of the spacing.
         prediction_to_reference: (M,) one per boundary point of the prediction.
-            Both are empty where a mask is: there is nothing to measure to.
+            An empty mask has no point, and each point of the other is then infinitely far from it.
     """
 
     reference_to_prediction: Floats
     prediction_to_reference: Floats
+
+    @property
+    def one_is_empty(self) -> bool:
+        """Whether a mask is empty, so that no distance between the two is defined."""
+        return self.reference_to_prediction.size == 0 or self.prediction_to_reference.size == 0
 
 
 def surface_distances(reference: Mask, prediction: Mask, spacing_mm: tuple[float, float]) -> SurfaceDistances:
@@ -45,8 +53,8 @@ def surface_distances(reference: Mask, prediction: Mask, spacing_mm: tuple[float
         ValueError: masks are not boolean, not two-dimensional or differ in shape, or a spacing is not finite and
             positive.
 
-    Source: lu_net paper §IV-C ("average distance between S_user and S_ref"; "maximum local distance"); boundary and
-    directions as its group evaluates CAMUS (medpy's `assd` and `hd`). Deviation: none.
+    Source: lu_net paper §IV-C ("average distance between S_user and S_ref"; "maximum local distance"); boundary as in
+    medpy and MONAI, with which its group evaluates CAMUS. Deviation: none.
     """
     check_masks(reference, prediction)
     if len(spacing_mm) != 2 or not all(math.isfinite(pitch) and pitch > 0 for pitch in spacing_mm):
@@ -55,7 +63,7 @@ def surface_distances(reference: Mask, prediction: Mask, spacing_mm: tuple[float
     reference_points = boundary_pixels(reference) * scale
     prediction_points = boundary_pixels(prediction) * scale
     if len(reference_points) == 0 or len(prediction_points) == 0:
-        return SurfaceDistances(np.empty(0), np.empty(0))
+        return SurfaceDistances(np.full(len(reference_points), math.inf), np.full(len(prediction_points), math.inf))
     return SurfaceDistances(
         reference_to_prediction=_nearest(reference_points, prediction_points),
         prediction_to_reference=_nearest(prediction_points, reference_points),
@@ -63,27 +71,87 @@ def surface_distances(reference: Mask, prediction: Mask, spacing_mm: tuple[float
 
 
 def mean_absolute_distance(distances: SurfaceDistances) -> float:
-    """d_m: the mean of the two directed mean distances; NaN where a mask is empty.
+    """d_m: the mean of the two directed mean distances, in the distances' unit; NaN where a mask is empty.
 
     Each direction weighs one half however many points it has, so that d_m does not depend on which contour is the
     longer one. Boundary pixels count alike, whatever length of contour each stands for; where pixels are anisotropic,
     walls along the finer axis therefore weigh more.
 
-    Source: lu_net paper §IV-C; medpy `assd`. Deviation: none.
+    Source: lu_net paper §IV-C; medpy's `assd` up to its release 0.4, and the mean of its `asd` in both directions
+    since: from 0.5 on `assd` pools the points of both, as MONAI does. Deviation: none.
     """
-    if distances.reference_to_prediction.size == 0:
+    if distances.one_is_empty:
         return math.nan
     return float(distances.reference_to_prediction.mean() + distances.prediction_to_reference.mean()) / 2
 
 
 def hausdorff(distances: SurfaceDistances) -> float:
-    """d_H: the largest distance in either direction; NaN where a mask is empty.
+    """d_H: the largest distance in either direction, in the distances' unit; NaN where a mask is empty.
 
-    Source: lu_net paper §IV-C; cmr_dense_unet paper, metrics. Deviation: none.
+    Source: lu_net paper §IV-C; cmr_dense_unet paper, metrics; medpy's `hd`, MONAI's. Deviation: none.
     """
-    if distances.reference_to_prediction.size == 0:
+    if distances.one_is_empty:
         return math.nan
     return float(max(distances.reference_to_prediction.max(), distances.prediction_to_reference.max()))
+
+
+def hausdorff95(distances: SurfaceDistances) -> float:
+    """HD95: the 95th percentile of the distances of both directions together; NaN where a mask is empty.
+
+    In the distances' unit, linear between order statistics. The tools differ: see `hausdorff95_of_directions`.
+
+    Source: medpy's `hd95`, in which most papers report it. Deviation: none.
+    """
+    if distances.one_is_empty:
+        return math.nan
+    pooled = np.concatenate((distances.reference_to_prediction, distances.prediction_to_reference))
+    return float(np.percentile(pooled, HD95_PERCENT))
+
+
+def hausdorff95_of_directions(distances: SurfaceDistances) -> float:
+    """The other HD95: the larger of the two directions' 95th percentiles; NaN where a mask is empty.
+
+    Never below the smaller one's, as `hausdorff95` is neither; usually larger than `hausdorff95`.
+
+    Source: MONAI's `compute_hausdorff_distance(percentile=95)`; Maier-Hein et al., Nature Methods 21:195 (2024),
+    Metrics Reloaded. Deviation: none.
+    """
+    if distances.one_is_empty:
+        return math.nan
+    return float(
+        max(
+            np.percentile(distances.reference_to_prediction, HD95_PERCENT),
+            np.percentile(distances.prediction_to_reference, HD95_PERCENT),
+        )
+    )
+
+
+def surface_dice(distances: SurfaceDistances, tolerance: float) -> float:
+    """Share of both boundaries' pixels that lie within a tolerance of the other boundary (normalised surface distance).
+
+    Args:
+        distances: of `surface_distances`.
+        tolerance: in the distances' unit, ≥ 0; a distance equal to it is within.
+
+    Returns:
+        0 … 1; 0 where one mask alone is empty, NaN where both are.
+
+    Raises:
+        ValueError: the tolerance is negative or not finite.
+
+    Source: Nikolov et al., J Med Internet Res 23:e26151 (2021), in the form of Seidlitz et al., Medical Image Analysis
+    80:102488 (2022), which is MONAI's `compute_surface_dice` by default: pixels are counted. Deviation: Nikolov's
+    weighs each piece of contour by its length.
+    """
+    if not 0 <= tolerance < math.inf:
+        raise ValueError(f"`tolerance` must be zero or positive. Received: {tolerance}")
+    count = distances.reference_to_prediction.size + distances.prediction_to_reference.size
+    if count == 0:
+        return math.nan
+    within = np.count_nonzero(distances.reference_to_prediction <= tolerance) + np.count_nonzero(
+        distances.prediction_to_reference <= tolerance
+    )
+    return within / count
 
 
 def boundary_pixels(mask: Mask) -> Floats:

@@ -9,6 +9,7 @@ from metrics.agreement import (
     mean_absolute_error,
     pearson_r,
     percentiles,
+    r_squared,
     shapiro_wilk_p,
     standard_deviation,
 )
@@ -24,6 +25,21 @@ def test_pearson_worked_by_hand():
 def test_pearson_undefined(x, y):
     assert math.isnan(pearson_r(x, y))
     assert math.isnan(pearson_r(y, x))
+
+
+def test_r_squared_worked_by_hand():
+    # Residuals 0, 1, 0, 2: Σ² = 5; the reference's deviations −1.5 −.5 .5 1.5: Σ² = 5. No better than its mean.
+    assert r_squared([1, 2, 3, 4], [1, 3, 3, 6]) == pytest.approx(0.0)
+    # A bias of 1 costs 4 of the 5, though the correlation is perfect.
+    assert r_squared([1, 2, 3, 4], [2, 3, 4, 5]) == pytest.approx(0.2)
+    assert pearson_r([1, 2, 3, 4], [2, 3, 4, 5]) == pytest.approx(1.0)
+    assert r_squared([1, 2, 3], [1, 2, 3]) == 1.0
+    assert r_squared([1, 2, 3], [3, 2, 1]) == pytest.approx(-3.0)
+
+
+@pytest.mark.parametrize(("x", "y"), [([], []), ([1.0], [2.0]), ([3.0, 3.0, 3.0], [1.0, 2.0, 3.0])])
+def test_r_squared_undefined(x, y):
+    assert math.isnan(r_squared(x, y))
 
 
 def test_bland_altman_worked_by_hand():

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from metrics.surface import boundary_pixels, hausdorff, mean_absolute_distance, surface_distances
+from metrics.surface import (
+    SurfaceDistances,
+    boundary_pixels,
+    hausdorff,
+    hausdorff95,
+    hausdorff95_of_directions,
+    mean_absolute_distance,
+    surface_dice,
+    surface_distances,
+)
 
 ANISOTROPIC = (0.154, 0.308)  # the CAMUS MetaImage release, (row, col)
 MASKS = hnp.arrays(np.bool_, (7, 6), elements=st.booleans())
@@ -80,8 +89,47 @@ def test_an_empty_side_is_undefined(empty_side):
     reference = none if empty_side in ("reference", "both") else some
     prediction = none if empty_side in ("prediction", "both") else some
     distances = surface_distances(reference, prediction, ANISOTROPIC)
-    assert math.isnan(mean_absolute_distance(distances))
-    assert math.isnan(hausdorff(distances))
+    for metric in (mean_absolute_distance, hausdorff, hausdorff95, hausdorff95_of_directions):
+        assert math.isnan(metric(distances))
+    if empty_side == "both":
+        assert math.isnan(surface_dice(distances, 2.0))
+    else:
+        assert surface_dice(distances, 2.0) == 0.0
+
+
+def test_hd95_worked_by_hand():
+    # 20 distances of one direction, 1 … 20, and one of 0 of the other. Together 21, whose 95th percentile is the one at
+    # 0.95 · 20 = 19, counted from 0: 19. Of the first direction alone it lies at 0.95 · 19 = 18.05: 19.05.
+    distances = SurfaceDistances(np.arange(1.0, 21.0), np.zeros(1))
+    assert hausdorff95(distances) == pytest.approx(19.0)
+    assert hausdorff95_of_directions(distances) == pytest.approx(19.05)
+    assert hausdorff(distances) == 20.0
+
+
+def test_hd95_forgives_one_stray_pixel_and_the_maximum_does_not():
+    reference = block(slice(2, 30), slice(2, 30), (40, 60))
+    prediction = reference | block(10, 50, (40, 60))
+    distances = surface_distances(reference, prediction, (0.5, 2.0))
+    assert hausdorff(distances) == pytest.approx(21 * 2.0)
+    assert hausdorff95(distances) == hausdorff95_of_directions(distances) == 0.0
+
+
+def test_surface_dice_worked_by_hand():
+    # The shifted square below: of the 8 pixels of either boundary, 3 are 2 mm away, 1 is 0.5 mm away, 4 coincide.
+    distances = surface_distances(block(slice(2, 5), slice(2, 5)), block(slice(2, 5), slice(3, 6)), (0.5, 2.0))
+    assert surface_dice(distances, 0.0) == pytest.approx(4 / 8)
+    assert surface_dice(distances, 0.49) == pytest.approx(4 / 8)
+    assert surface_dice(distances, 0.5) == pytest.approx(5 / 8)  # at the tolerance is within
+    assert surface_dice(distances, 2.0) == 1.0
+    # Not symmetric in the counts: 4 pixels against 1, of which 2 + 1 lie within 0.5 mm.
+    line = surface_distances(block(slice(2, 6), 3), block(2, 3), (0.5, 2.0))
+    assert surface_dice(line, 0.5) == pytest.approx(3 / 5)
+
+
+@pytest.mark.parametrize("tolerance", [-1.0, math.nan, math.inf])
+def test_a_wrong_tolerance_is_refused(tolerance):
+    with pytest.raises(ValueError, match="`tolerance` must be zero or positive"):
+        surface_dice(SurfaceDistances(np.zeros(1), np.zeros(1)), tolerance)
 
 
 def test_boundary_of_a_mask_with_a_hole_and_of_one_cut_by_the_image_edge():
