@@ -9,6 +9,7 @@ import keras
 
 from models.ag_unet import ag_unet
 from models.alexnet_box import alexnet_box
+from models.dense_unet import dense_unet
 from models.improved_resunet import improved_resunet
 from models.lu_net import lu_net
 from models.resunet import resunet
@@ -37,6 +38,7 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
     "vgg19_box": vgg19_box,
     "u_l1": u_l1,
     "u_l2": u_l2,
+    "dense_unet": dense_unet,
 }
 """Registry name → builder. File, builder, key and `--model` value are one name."""
 

@@ -226,6 +226,40 @@ def attention_gate(name: str) -> Callable[[KerasTensor, KerasTensor], KerasTenso
     return apply
 
 
+def dense_skip(layer_count: int, growth: int, *, name: str) -> Callable[[KerasTensor, KerasTensor], KerasTensor]:
+    """A skip connection through a dense block: convolutions of which each sees the input and all that came before.
+
+    Args:
+        layer_count: 3×3 convolutions, each followed by ReLU and batch normalisation.
+        growth: maps that each of them adds.
+        name: of the layers: `{name}_conv1`, `{name}_conv1_bn`, `{name}_dense1`, …
+
+    Returns:
+        (encoder tensor (N, h, w, C), decoder tensor) → (N, h, w, C + layer_count·growth), the encoder tensor first. The
+        decoder tensor is not looked at.
+
+    Source: cmr_dense_unet paper §2.2 (ReLU before the normalisation, as it lists them), after Huang et al. 2017.
+    ASSUMED: no 1×1 convolution before or after, which the paper does not name.
+    """
+
+    def apply(features: KerasTensor, _decoder: KerasTensor) -> KerasTensor:
+        x = features
+        for layer in range(1, layer_count + 1):
+            added = layers.Conv2D(
+                growth,
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer="he_normal",
+                name=f"{name}_conv{layer}",
+            )(x)
+            added = BatchNormalization(momentum=MOMENTUM, name=f"{name}_conv{layer}_bn")(added)
+            x = layers.Concatenate(name=f"{name}_dense{layer}")([x, added])
+        return x
+
+    return apply
+
+
 def max_pool(name: str) -> Block:
     """2×2 maximum, stride 2: (N, h, w, C) → (N, h/2, w/2, C)."""
     return layers.MaxPooling2D(2, name=name)
@@ -257,6 +291,11 @@ def upsample_transposed(name: str) -> Block:
         return layers.Conv2DTranspose(x.shape[-1] // 2, 2, 2, kernel_initializer="he_normal", name=name)(x)
 
     return apply
+
+
+def upsample_to(filters: int, *, name: str) -> Block:
+    """4×4 transposed convolution, stride 2, to so many channels: (N, h, w, C) → (N, 2h, 2w, filters)."""
+    return layers.Conv2DTranspose(filters, 4, 2, padding="same", kernel_initializer="he_normal", name=name)
 
 
 def class_probabilities(x: KerasTensor, classes: int) -> KerasTensor:

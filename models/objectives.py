@@ -11,7 +11,7 @@ from keras import KerasTensor, ops
 from keras.config import floatx
 
 from models.boxes import crop_one_hot, cropping_box, reference_box
-from models.losses import LOSSES, multiclass_dice, weighted_crossentropy
+from models.losses import LOSSES, multiclass_dice, weighted_crossentropy, weighted_crossentropy_dice
 
 Objective = Callable[[KerasTensor, Mapping[str, KerasTensor]], KerasTensor]
 """One-hot reference (N, h, w, C) and the network's outputs by name → (N,) loss of each frame."""
@@ -70,7 +70,7 @@ def objective(
     Args:
         name: a key of `OBJECTIVES`.
         structures: class names in channel order, BACKGROUND first.
-        class_weights: structure → weight in `weighted_crossentropy`; one not named has 1.
+        class_weights: structure → weight in the weighted cross-entropies; one not named has 1.
         box_structures: structures whose union the box encloses.
         box_margin: margin on each side of the box, share of its height and width.
         box_weight: weight of the box loss in `box_segmentation` and `lu_net`.
@@ -194,6 +194,10 @@ OBJECTIVES: dict[str, tuple[tuple[str, ...], Callable[[ObjectiveOptions], Object
     "weighted_crossentropy": (
         ("probabilities",),
         lambda options: _of_probabilities(weighted_crossentropy(options.class_weights)),
+    ),
+    "weighted_crossentropy_dice": (
+        ("probabilities",),
+        lambda options: _of_probabilities(weighted_crossentropy_dice(options.class_weights)),
     ),
     "box": (("box",), _box),
     "box_segmentation": (("box", "probabilities"), _box_segmentation),

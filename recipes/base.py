@@ -12,6 +12,7 @@ from typing import Any, Literal
 Loss = Literal[
     "categorical_crossentropy",
     "weighted_crossentropy",
+    "weighted_crossentropy_dice",
     "multiclass_dice",
     "dice_crossentropy",
     "box",
@@ -62,11 +63,13 @@ class Recipe:
         classes: structure names in network-channel order, BACKGROUND first.
         input_height, input_width: the network's grid, pixels.
         normalise: `unit` maps 8-bit intensities to 0..1, `zscore` to mean 0 and standard deviation 1 of each frame.
+        crop_mm: side of the square around the heart that the network sees, in mm; None: the whole frame.
         clahe, clahe_clip_limit, clahe_tiles: contrast-limited adaptive histogram equalisation before resizing.
         augmentation: random changes of training frames.
-        loss: on probabilities `categorical_crossentropy`, `weighted_crossentropy`, `multiclass_dice` or
-            `dice_crossentropy`; of localisers `box` (the box alone) or `box_segmentation`; `lu_net` for that network.
-        class_weights: structure → weight in `weighted_crossentropy`; a structure not named has 1.
+        loss: on probabilities `categorical_crossentropy`, `weighted_crossentropy`, `weighted_crossentropy_dice`,
+            `multiclass_dice` or `dice_crossentropy`; of localisers `box` (the box alone) or `box_segmentation`;
+            `lu_net` for that network.
+        class_weights: structure → weight in the weighted cross-entropies; a structure not named has 1.
         box_structures: structures whose union the box encloses.
         box_margin: margin on each side of the box, as a share of its height and width.
         box_weight: weight of the box loss where there are others.
@@ -97,6 +100,7 @@ class Recipe:
     classes: tuple[str, ...] = ("BACKGROUND", "LV", "MYO", "LA")
     input_height: int = 256
     input_width: int = 256
+    crop_mm: float | None = None
     normalise: Literal["unit", "zscore"] = "unit"
     clahe: bool = False
     clahe_clip_limit: float = 2.0
@@ -144,6 +148,12 @@ class Recipe:
         self._check("box_weight", 0 < self.box_weight < math.inf, "positive")
         oracle = self.oracle_margin
         self._check("oracle_margin", oracle is None or 0 <= oracle < math.inf, "none, zero or positive")
+        crop = self.crop_mm
+        self._check("crop_mm", crop is None or 0 < crop < math.inf, "none or positive")
+        if crop is not None and oracle is not None:
+            raise ValueError(
+                f"a frame is cropped by `crop_mm` or by `oracle_margin`, not by both. Received: {crop:g} and {oracle:g}"
+            )
         unknown = sorted(set(self.class_weights) - set(self.classes))
         if unknown:
             raise ValueError(
@@ -183,6 +193,7 @@ BOX_LOSSES = ("box", "box_segmentation", "lu_net")
 CLASS_SETS: dict[str, tuple[str, ...]] = {
     "lv_la": ("BACKGROUND", "LV", "LA"),
     "lv_myo_la": ("BACKGROUND", "LV", "MYO", "LA"),
+    "lv_myo_rv": ("BACKGROUND", "LV", "MYO", "RV"),
     "lv": ("BACKGROUND", "LV"),
     "lv_myo": ("BACKGROUND", "LV", "MYO"),
     "lv_la_mv": ("BACKGROUND", "LV", "LA", "MV"),

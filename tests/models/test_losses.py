@@ -5,9 +5,11 @@ from models.losses import (
     LOSSES,
     categorical_crossentropy,
     dice_crossentropy,
+    foreground_dice,
     loss_by_name,
     multiclass_dice,
     weighted_crossentropy,
+    weighted_crossentropy_dice,
 )
 
 # one frame of 2×2 pixels, classes background, LV, LA; the reference is background, LV / LV, LA
@@ -71,3 +73,30 @@ def test_weights_that_cannot_be_meant_are_refused():
             weighted_crossentropy(weights)
     with pytest.raises(ValueError, match="Received: 2 for 3 channels"):
         weighted_crossentropy((1.0, 4.0))(REFERENCE, PREDICTION)
+
+
+def test_foreground_dice_by_hand():
+    # LV and LA together: overlap 0.5 + 0.75 + 0.5, reference 3 pixels, prediction 2 + 1
+    expected = 1 - (2 * 1.75 + 1) / (3 + 3 + 1)
+    np.testing.assert_allclose(foreground_dice(REFERENCE, PREDICTION), [expected], rtol=1e-5)
+
+
+def test_foreground_dice_counts_pixels_and_not_structures():
+    reference = np.eye(3, dtype=np.float32)[np.array([[[1] * 99 + [2]]])]
+    missed = np.eye(3, dtype=np.float32)[np.array([[[1] * 99 + [0]]])]
+    assert float(np.asarray(foreground_dice(reference, missed))[0]) < 0.01
+    assert float(np.asarray(multiclass_dice(reference, missed))[0]) > 0.2
+    background = np.eye(3, dtype=np.float32)[np.zeros((1, 4, 4), int)]
+    np.testing.assert_allclose(foreground_dice(background, background), [0.0], atol=1e-6)
+
+
+def test_the_weighted_sum_has_a_fifth_of_the_dice():
+    weights = (1.0, 2.0, 4.0)
+    np.testing.assert_allclose(
+        weighted_crossentropy_dice(weights)(REFERENCE, PREDICTION),
+        np.asarray(weighted_crossentropy(weights)(REFERENCE, PREDICTION))
+        + 0.2 * np.asarray(foreground_dice(REFERENCE, PREDICTION)),
+        rtol=1e-6,
+    )
+    with pytest.raises(ValueError, match="`weights` must be positive numbers, one per channel"):
+        weighted_crossentropy_dice((1.0, 0.0, 1.0))

@@ -12,6 +12,7 @@ from recipes import (
     OPTIONS,
     RECIPES,
     annulus,
+    cmr,
     hinge_points,
     improved_resunet,
     lu_net,
@@ -141,6 +142,32 @@ def test_lu_net_itself() -> None:
     assert whole.box_structures == ("LV", "MYO", "LA") == whole.classes[1:]
 
 
+@pytest.mark.parametrize(("name", "loss"), [("cmr_wce", "weighted_crossentropy"), ("cmr_wce_dice", None)])
+def test_the_cine_mr_papers_numbers(name: str, loss: str | None) -> None:
+    recipe = recipe_for("dense_unet", name)
+    assert set(recipe.classes) == {"BACKGROUND", "LV", "MYO", "RV"}  # Table 1
+    assert (recipe.input_height, recipe.input_width, recipe.normalise) == (176, 176, "unit")  # §2.3
+    assert recipe.loss == (loss or "weighted_crossentropy_dice")  # §2.3, Eq. 3
+    assert recipe.augmentation.rotation_degrees == 15  # §2.3
+    drawn = {field.name for field in dataclasses.fields(Augmentation) if getattr(recipe.augmentation, field.name)}
+    assert drawn == {"gamma", "blur_px", "rotation_degrees"}  # §2.3
+    assert (recipe.train_share, recipe.val_share) == (0.7, 0.15)  # §2.3
+    assert recipe.monitor == "val_dice"  # §2.3
+    assert recipe.early_stopping_patience is None
+
+
+def test_the_two_losses_of_the_cine_mr_paper_differ_in_nothing_else() -> None:
+    same = dataclasses.replace(RECIPES["cmr_wce_dice"], name="", paper="", loss="weighted_crossentropy")
+    assert same == dataclasses.replace(RECIPES["cmr_wce"], name="", paper="")
+
+
+def test_the_cine_mr_weights_follow_from_the_shares() -> None:
+    recipe = RECIPES["cmr_wce"]
+    shares = {"BACKGROUND": 0.8890, "LV": 0.0375, "MYO": 0.0374, "RV": 0.0360}  # printed by data_pipeline.class_shares
+    mean = sum(share**0.5 for share in shares.values())
+    assert recipe.class_weights == {name: pytest.approx(share**-0.5 / mean, abs=0.01) for name, share in shares.items()}
+
+
 REDUCED = ["epochs=1", "batch_size=2", "input_height=64", "input_width=64", "model_options.width=0.125"]
 
 
@@ -199,7 +226,7 @@ def test_an_unknown_name_lists_the_known_ones(arguments: tuple[str, ...], messag
 
 PAPER_FIELDS = [
     (module.__name__, line)
-    for module in (hinge_points, vds_unet, improved_resunet, lu_net)
+    for module in (hinge_points, vds_unet, improved_resunet, lu_net, cmr)
     for line in inspect.getsource(module).splitlines()
     if re.match(r"    (?!name=|paper=|class_weights=)\w+=|        \"[A-Z]+\":", line)
 ]
@@ -211,7 +238,7 @@ def test_every_field_of_a_papers_recipe_names_its_source(module: str, line: str)
     assert re.search(r"# (§|Table |ASSUMED: |ours: |the paper )", line), f"{module}: {line.strip()}"
 
 
-@pytest.mark.parametrize("module", [hinge_points, vds_unet, improved_resunet, lu_net, annulus])
+@pytest.mark.parametrize("module", [hinge_points, vds_unet, improved_resunet, lu_net, cmr, annulus])
 def test_a_recipes_head_is_a_command_that_runs_it(module: ModuleType) -> None:
     assert module.__doc__ is not None
     command = re.search(r"`python train\.py --model (\w+)(?: --recipe (\w+))? --data (\w+):PATH`", module.__doc__)
@@ -220,4 +247,5 @@ def test_a_recipes_head_is_a_command_that_runs_it(module: ModuleType) -> None:
     recipe = recipe_for(model, name)
     recipe = dataclasses.replace(recipe, model_options={})
     assert recipe in [value for value in vars(module).values() if isinstance(value, Recipe)]
-    assert data == ("labelme" if "MV" in recipe.classes else "camus")  # CAMUS has no valve
+    ventricles = {"MV": "labelme", "RV": "acdc"}  # CAMUS has neither a valve nor a right ventricle
+    assert data == next((kind for structure, kind in ventricles.items() if structure in recipe.classes), "camus")

@@ -20,6 +20,7 @@ BASE = RECIPES["annulus"]
 OTHER: dict[str, tuple[str, Any]] = {
     "input_height": ("128", 128),
     "input_width": ("192", 192),
+    "crop_mm": ("150", 150.0),
     "normalise": ("zscore", "zscore"),
     "clahe": ("yes", True),
     "clahe_clip_limit": ("3", 3.0),
@@ -97,7 +98,17 @@ def test_a_recipes_weights_of_classes_left_out_go_with_them() -> None:
     assert both.class_weights == {"BACKGROUND": 1.0, "LV": 1.0, "LA": 1.0, "MV": 4.0, "MYO": 2.0}
 
 
-@pytest.mark.parametrize("key", ["early_stopping_patience", "plateau_patience", "weight_average", "oracle_margin"])
+def test_a_frame_is_cropped_in_one_way_only() -> None:
+    with pytest.raises(ValueError, match="by `crop_mm` or by `oracle_margin`, not by both. Received: 150 and 0.3"):
+        with_settings(BASE, ["crop_mm=150", "oracle_margin=0.3"])
+    for size in ("0", "-1", "inf", "nan"):
+        with pytest.raises(ValueError, match=rf"`crop_mm` must be none or positive\. Received: {size}"):
+            with_settings(BASE, [f"crop_mm={size}"])
+
+
+@pytest.mark.parametrize(
+    "key", ["early_stopping_patience", "plateau_patience", "weight_average", "oracle_margin", "crop_mm"]
+)
 def test_none_switches_off_what_can_be_off(key: str) -> None:
     with_value = with_settings(BASE, [f"{key}={OTHER[key][0]}"])
     assert getattr(with_settings(with_value, [f"{key}=none"]), key) is None
