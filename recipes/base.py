@@ -63,7 +63,8 @@ class Recipe:
         classes: structure names in network-channel order, BACKGROUND first.
         input_height, input_width: the network's grid, pixels.
         normalise: `unit` maps 8-bit intensities to 0..1, `zscore` to mean 0 and standard deviation 1 of each frame.
-        crop_mm: side of the square around the heart that the network sees, in mm; None: the whole frame.
+        crop_mm: side of the square around the heart that the network sees, in mm; None: the whole frame. Not looked at
+            with `oracle_margin`.
         clahe, clahe_clip_limit, clahe_tiles: contrast-limited adaptive histogram equalisation before resizing.
         augmentation: random changes of training frames.
         loss: on probabilities `categorical_crossentropy`, `weighted_crossentropy`, `weighted_crossentropy_dice`,
