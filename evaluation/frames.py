@@ -54,6 +54,10 @@ FLAG_STRUCTURES: Mapping[str, frozenset[Structure]] = {
     "one_pixel_contact": frozenset({Structure.LV, Structure.LA}),
     "lv_cut_by_sector": frozenset({Structure.LV}),
     LA_CUT: frozenset({Structure.LA}),
+    "holes": frozenset({Structure.LV}),
+    "lv_la_gap": frozenset({Structure.LV, Structure.LA}),
+    "hinge_points_outside_sector": frozenset({Structure.LV, Structure.LA}),
+    "annulus_outside_15_60_mm": frozenset({Structure.LV, Structure.LA}),
 }
 """What a network must outline for each of FLAGS to say anything."""
 NO_SIDE = "left"  # what is passed on where no hinge point is named by it
