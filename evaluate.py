@@ -5,7 +5,7 @@ import dataclasses
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,25 +19,19 @@ from cart.measure import Box, MeasurementSpec, Predictor, anterior_side_of
 from data_pipeline.sample import Case, Sample
 from data_pipeline.spec import Dataset, open_dataset
 from data_pipeline.splits import Split, split_patients
-from evaluation.calibration import calibrated_rows, in_sample_calibration
+from evaluation.comparison import compare
+from evaluation.folder import UNREADABLE_FILE, copy_kept, read_folder, write_measures
 from evaluation.frames import reference_measurement
-from evaluation.measure import MeasuredFrame, measured_frames, rows_of_patients
-from evaluation.predictions import load_prediction, save_prediction
-from evaluation.rows import (
-    CALIBRATED_IN_SAMPLE,
-    NO_CONTACT_LINE,
-    NO_LA_CLASS,
-    NO_SEGMENTATION,
-    UNKNOWN_ORIENTATION,
-    CaseRow,
-    write_cases,
-)
+from evaluation.outliers import Bounds, read_bounds
+from evaluation.predictions import load_prediction
+from evaluation.rows import NO_CONTACT_LINE, NO_LA_CLASS, NO_SEGMENTATION, UNKNOWN_ORIENTATION, UNREADABLE, CaseRow
 from evaluation.selection import shown_cases
-from evaluation.summary import summarise
+from evaluation.stored import predict_all
 from metrics.boxes import box_of_mask
 from postprocessing.calibration import Calibration
 from recipes.base import Recipe, from_dict, to_dict
 from reports.overlay import draw_overlay
+from reports.pdf import write_pdf
 from reports.report import write_report
 from shell.command import add_debug_option, run_command
 from shell.errors import UsageError, UserError
@@ -45,9 +39,11 @@ from shell.files import atomic_folder, atomic_path, read_json, write_json
 from training.backend import start_backend
 
 EXAMPLES = """examples:
-  python evaluate.py --run runs/first                                   its own test patients
-  python evaluate.py --run runs/first --data camus:PATH --split all     other data, every patient
+  python evaluate.py --run runs/first                                     its own test patients
+  python evaluate.py --run runs/first --data camus:PATH --split all       other data, every patient
   python evaluate.py --bundle bundles/first/tflite-float32 --data phantom --split test
+  python evaluate.py --again runs/first/evaluation/camus-test --bounds bounds.json    without the network
+  python evaluate.py --compare runs/first runs/second                     pair by pair, the first as baseline
 """
 PARTS = ("train", "val", "test", "all")
 WHY_NO_HINGE_POINTS = {
@@ -73,39 +69,94 @@ class Source:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line of `evaluate.py`; see `--help`."""
-    parser = argparse.ArgumentParser(
-        prog="evaluate.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--run", metavar="DIR", type=Path, help="run folder of train.py")
-    what.add_argument("--bundle", metavar="DIR", type=Path, help="bundle of `python -m export`")
-    parser.add_argument(
-        "--data", metavar="SPEC", help="phantom, phantom:PATH, camus:PATH or labelme:PATH (default: the run's own)"
-    )
-    parser.add_argument("--split", choices=PARTS, help="patients to measure (default: test; all for other data)")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="default: inside the run, or evaluations/BUNDLE")
-    parser.add_argument(
-        "--calibration", metavar="FILE", help="calibration.json to apply instead of the run's own, or none"
-    )
-    add_debug_option(parser)
-    arguments = parser.parse_args(argv)
-
+    arguments = parsed(argv)
+    if arguments.compare:
+        out = arguments.out or Path("comparisons") / "-".join(folder.resolve().name for folder in arguments.compare)
+        page = compare(arguments.compare, out)
+        return finished(page, pdf=arguments.pdf)
+    if arguments.again:
+        out = arguments.out or arguments.again
+        with atomic_folder(out, marker="summary.json") as folder:
+            report = evaluate_again(arguments.again, folder, arguments)
+        return said(out, report.name, pdf=arguments.pdf)
     start_backend()
     source = load_run_source(arguments.run) if arguments.run else load_bundle_source(arguments.bundle)
-    if arguments.calibration is not None:
-        calibration = None if arguments.calibration == "none" else read_calibration(Path(arguments.calibration))
-        source = dataclasses.replace(source, spec=dataclasses.replace(source.spec, calibration=calibration))
+    source = dataclasses.replace(source, spec=changed(source.spec, arguments))
     data_spec = arguments.data or source.data_spec
     if data_spec is None:
         raise UsageError("a bundle carries no data; give --data SPEC")
+    bounds = read_bounds(arguments.bounds) if arguments.bounds else Bounds()
     dataset = open_dataset(data_spec, structures=source.spec.structures)
     is_own = data_spec == source.data_spec
     part = arguments.split or ("test" if is_own else "all")
     cases = choose_cases(dataset, part, source, is_own=is_own)
     out = arguments.out or default_folder(source) / f"{dataset.name}-{part}"
     with atomic_folder(out, marker="summary.json") as folder:
-        report = evaluate(source, dataset, cases, part, folder)
-    print(f"{headline(read_json(out / 'summary.json'))}\nreport: {out / report.name}")
+        report = evaluate(source, dataset, cases, part, folder, bounds=bounds)
+    return said(out, report.name, pdf=arguments.pdf)
+
+
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments, refused where they contradict each other."""
+    parser = argparse.ArgumentParser(
+        prog="evaluate.py", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--run", metavar="DIR", type=Path, help="run folder of train.py")
+    what.add_argument("--bundle", metavar="DIR", type=Path, help="bundle of `python -m export`")
+    what.add_argument(
+        "--again", metavar="DIR", type=Path, help="evaluation whose stored predictions are measured again (in place)"
+    )
+    what.add_argument(
+        "--compare", metavar="DIR", type=Path, nargs="+", help="runs or evaluations; the first is the baseline"
+    )
+    parser.add_argument("--data", metavar="SPEC", help="phantom, phantom:PATH, camus:PATH, … (default: the run's own)")
+    parser.add_argument("--split", choices=PARTS, help="patients to measure (default: test; all for other data)")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="default: inside the run, or evaluations/BUNDLE")
+    parser.add_argument(
+        "--calibration", metavar="FILE", help="calibration.json to apply instead of the run's own, or none"
+    )
+    parser.add_argument(
+        "--bounds", metavar="FILE", type=Path, help="what makes a patient an outlier (docs/outliers.md)"
+    )
+    parser.add_argument("--pdf", action="store_true", help="write the report as PDF too")
+    add_debug_option(parser)
+    arguments = parser.parse_args(argv)
+    if arguments.compare and len(arguments.compare) < 2:
+        raise UsageError(f"--compare needs two runs or evaluations at least. Received: {len(arguments.compare)}")
+    for name, senseless in {
+        "compare": ("data", "split", "calibration", "bounds"),
+        "again": ("data", "split"),
+    }.items():
+        given = [f"--{option}" for option in senseless if getattr(arguments, option) is not None]
+        if getattr(arguments, name) and given:
+            raise UsageError(f"--{name} takes what was evaluated as it is; leave {', '.join(given)} out")
+    return arguments
+
+
+def changed(spec: MeasurementSpec, arguments: argparse.Namespace) -> MeasurementSpec:
+    """How the output is measured, with what the command line changes of it."""
+    if arguments.calibration is None:
+        return spec
+    calibration = None if arguments.calibration == "none" else read_calibration(Path(arguments.calibration))
+    return dataclasses.replace(spec, calibration=calibration)
+
+
+def said(out: Path, report: str, *, pdf: bool) -> int:
+    """Prints the result; 1 where a frame could not be read."""
+    unreadable = read_json(out / UNREADABLE_FILE)
+    spoilt = f"; {len(unreadable)} could not be read and count as failed" if unreadable else ""
+    print(f"{headline(read_json(out / 'summary.json'))}{spoilt}")
+    for message in unreadable.values():
+        print(f"error: {message}", file=sys.stderr)
+    return finished(out / report, pdf=pdf) or (1 if unreadable else 0)
+
+
+def finished(report: Path, *, pdf: bool) -> int:
+    """Prints where the report is, and writes it as PDF where that is wanted."""
+    print(f"report: {report}")
+    if pdf:
+        print(f"as PDF: {write_pdf(report)}")
     return 0
 
 
@@ -166,42 +217,66 @@ def choose_cases(dataset: Dataset, part: str, source: Source, *, is_own: bool) -
     return sorted(dataset.labelled(patients), key=lambda case: (case.patient_id, case.case_id))
 
 
-def evaluate(source: Source, dataset: Dataset, cases: Sequence[Case], part: str, folder: Path) -> Path:
+def evaluate(
+    source: Source, dataset: Dataset, cases: Sequence[Case], part: str, folder: Path, *, bounds: Bounds
+) -> Path:
     """Measures the cases and writes everything about them into `folder`; returns the report's path there."""
-    predictions = folder / "predictions"
-
-    def keep(frame: MeasuredFrame) -> None:
-        path = predictions / f"{frame.sample.case_id}.npz"
-        save_prediction(path, frame.measurement.frame, frame.measurement.box)
-
-    frames = measured_frames(cases, dataset.load, predictor=source.predictor, spec=source.spec)
-    rows = rows_of_patients(frames, on_frame=keep)
-    in_sample = in_sample_calibration(rows)
-    rows += calibrated_rows(rows, in_sample, suffix=CALIBRATED_IN_SAMPLE)
-    write_cases(folder / "cases.csv", rows)
-    write_json(folder / "summary.json", summarise(rows, data=dataset.spec, split=part))
-    for name, calibration in (("calibration.json", source.spec.calibration), ("calibration_in_sample.json", in_sample)):
-        if calibration is not None:
-            write_json(folder / name, calibration.to_dict())
+    unreadable = predict_all(cases, dataset.load, folder, predictor=source.predictor, spec=source.spec)
+    write_json(folder / UNREADABLE_FILE, unreadable)
     write_json(folder / "recipe.json", to_dict(source.recipe))
     for name in ("history.csv", "environment.json"):
         if (source.folder / name).is_file():
             shutil.copyfile(source.folder / name, folder / name)
-    write_json(
-        folder / "run.json",
-        {
-            "command": shlex.join(["python", "evaluate.py", *sys.argv[1:]]),
-            "model": source.name,
-            "data": dataset.spec,
-            "data_digest": dataset.digest(),
-            "trained_on": source.data_spec,
-            "split": part,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "n_cases": len(cases),
-        },
+    about = {
+        "command": shlex.join(["python", "evaluate.py", *sys.argv[1:]]),
+        "model": source.name,
+        "data": dataset.spec,
+        "data_digest": dataset.digest(),
+        "trained_on": source.data_spec,
+        "split": part,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "n_cases": len(cases),
+        "cases": [case.case_id for case in cases],
+    }
+    return finish(folder, dataset, cases, about, source.spec, bounds)
+
+
+def finish(
+    folder: Path,
+    dataset: Dataset,
+    cases: Sequence[Case],
+    about: Mapping[str, Any],
+    spec: MeasurementSpec,
+    bounds: Bounds,
+) -> Path:
+    """Everything that follows the network: measures, figures, pictures, the report; returns its path."""
+    write_json(folder / "run.json", dict(about))
+    rows = write_measures(
+        folder, cases, dataset.load, spec=spec, bounds=bounds, data=dataset.spec, split=about["split"]
     )
-    draw_samples(folder, rows, cases, dataset, source.spec)
+    draw_samples(folder, rows, cases, dataset, spec)
     return write_report(folder)
+
+
+def evaluate_again(before: Path, folder: Path, arguments: argparse.Namespace) -> Path:
+    """Measures the stored predictions of an evaluation once more, without its network, into a new folder.
+
+    Raises:
+        UserError: not an evaluation of this version, or the data are no longer those that were predicted on.
+    """
+    about, spec, bounds = read_folder(before)
+    dataset = open_dataset(about["data"], structures=spec.structures)
+    if dataset.digest() != about["data_digest"]:
+        raise UserError(
+            f"{before}: {about['data']} is no longer the data that were predicted on; evaluate anew with --run"
+        )
+    by_id = {case.case_id: case for case in dataset.cases}
+    cases = [by_id[name] for name in about["cases"]]
+    if arguments.bounds:
+        bounds = read_bounds(arguments.bounds)
+    copy_kept(before, folder)
+    about["measured_again"] = shlex.join(["python", "evaluate.py", *sys.argv[1:]])
+    return finish(folder, dataset, cases, about, changed(spec, arguments), bounds)
 
 
 def draw_samples(
@@ -212,6 +287,8 @@ def draw_samples(
     diameters = {row.case: row for row in rows if row.metric == "annulus_diameter_predicted"}
     entries: list[dict[str, Any]] = []
     for item in shown_cases(rows):
+        if item.status == UNREADABLE:
+            continue
         sample = dataset.load(by_id[item.case])
         prediction = load_prediction(folder / "predictions" / f"{item.case}.npz")
         is_named = spec.finds_hinge_points and sample.view in spec.anterior_sides

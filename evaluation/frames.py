@@ -18,6 +18,7 @@ from evaluation.rows import (
     NO_REFERENCE,
     NO_REFERENCE_CONTACT_LINE,
     NO_SEGMENTATION,
+    NO_SPACING,
     NOT_FOUND_BY_NETWORK,
     UNKNOWN_ORIENTATION,
     CaseRow,
@@ -39,7 +40,11 @@ RATIOS = {
 DISTANCES = {
     "mean_absolute_distance": surface.mean_absolute_distance,
     "hausdorff": surface.hausdorff,
+    "hausdorff95": surface.hausdorff95,
 }
+SURFACE_DICE = "surface_dice"
+SURFACE_TOLERANCE_MM = 2.0
+"""ASSUMED: what two experts differ by; the intra-observer d_m of the lu_net paper's Table II is 1.4 and 1.7 mm."""
 
 LA_CUT = "la_cut_by_sector"
 LA_CUT_CONSTRUCTED = "la_cut_constructed"
@@ -168,12 +173,18 @@ def structure_rows(
         if sample.labels is None:
             rows += [frame.failed_row(name, metric, "ratio", NO_REFERENCE) for metric in RATIOS]
             rows += [frame.failed_row(name, metric, frame.unit, NO_REFERENCE) for metric in DISTANCES]
+            rows.append(frame.failed_row(name, SURFACE_DICE, "ratio", NO_REFERENCE))
             continue
         reference, prediction = np.isin(sample.labels, members), np.isin(predicted, members)
         counts = overlap.confusion_counts(reference, prediction)
         rows += [frame.row(name, metric, ratio(counts), "ratio") for metric, ratio in RATIOS.items()]
         distances = surface.surface_distances(reference, prediction, sample.spacing_mm or (1.0, 1.0))
         rows += [frame.row(name, metric, distance(distances), frame.unit) for metric, distance in DISTANCES.items()]
+        rows.append(
+            frame.failed_row(name, SURFACE_DICE, "ratio", NO_SPACING)
+            if sample.spacing_mm is None
+            else frame.row(name, SURFACE_DICE, surface.surface_dice(distances, SURFACE_TOLERANCE_MM), "ratio")
+        )
     return rows
 
 

@@ -1,9 +1,15 @@
-"""From cases on disk to measured frames and their rows, with the very chain that runs on the cart."""
+"""From cases on disk to predictions, with the very chain that runs on the cart, and from those to rows.
+
+A network is asked once. What it says of a frame is kept whole (`predictions.py`), and the rows are made of that and of
+the reference: at once, where a calibration is fitted, or later and in several processes (`stored.py`).
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
+
+import numpy as np
 
 from cart.measure import (
     FIRST_PROBABILITIES,
@@ -21,82 +27,71 @@ from evaluation.boxes import box_rows
 from evaluation.calibration import calibration_from_rows
 from evaluation.frames import ORACLE_MARGIN, first_rows, frame_rows, subject_of
 from evaluation.patients import patient_rows
-from evaluation.rows import FRAME, UNKNOWN_ORIENTATION, CaseRow
+from evaluation.predictions import Prediction, prediction_of
+from evaluation.rows import BOX, FRAME, NO_SEGMENTATION, UNKNOWN_ORIENTATION, UNREADABLE, CaseRow
 from postprocessing.calibration import Calibration
+from postprocessing.measurement import FrameMeasurement
 from shell.progress import progress
+
+Load = Callable[[Case], Sample]
 
 
 @dataclass(frozen=True)
 class MeasuredFrame:
-    """One frame, what was measured on it, and its rows.
+    """One frame, what the network says of it, and its rows.
 
     Attributes:
         sample: the frame with its reference.
-        measurement: of the prediction, native grid.
-        rows: of `frame_rows`, of the first segmentation where the network has one, and of the box where it locates.
+        prediction: native grid.
+        rows: of `rows_of_frame`.
     """
 
     sample: Sample
-    measurement: ImageMeasurement
+    prediction: Prediction
     rows: tuple[CaseRow, ...]
 
 
-def measured_frames(
-    cases: Sequence[Case], load: Callable[[Case], Sample], *, predictor: Predictor, spec: MeasurementSpec
-) -> Iterator[MeasuredFrame]:
-    """Measures case after case; one frame is in memory at a time, so a result does not depend on any other frame.
+def predict_frame(sample: Sample, *, predictor: Predictor, spec: MeasurementSpec) -> Prediction:
+    """What a network says of one frame; the result does not depend on any other frame.
 
-    Where a frame's view is unknown, or has no entry in the orientation table, the rows of its hinge points say so.
+    Where the frame's view is unknown, or has no entry in the orientation table, it has no hinge points.
 
     Args:
-        cases: what to measure.
-        load: decodes a case.
+        sample: the frame, with its reference where `spec.oracle` needs it.
         predictor: the network.
         spec: how its output is measured.
 
     Raises:
-        UserError: a file that cannot be read, a frame without the reference whose box the network needs.
+        UserError: a frame without the reference whose box the network needs; an output that is not finite.
     """
-    region_of = None if spec.oracle is None else ReferenceBox(spec.oracle.structures, spec.oracle.margin)
-    for case in progress(cases, label="measuring", unit="frames"):
-        sample = load(case)
-        region = None if region_of is None else region_of(sample)
-        outputs = network_outputs(sample.image, predictor=predictor, spec=spec, region=region)
-        is_oriented = not spec.finds_hinge_points or sample.view in spec.anterior_sides
-        measurement = measure_outputs(
-            outputs,
+    region = None if spec.oracle is None else ReferenceBox(spec.oracle.structures, spec.oracle.margin)(sample)
+    outputs = network_outputs(sample.image, predictor=predictor, spec=spec, region=region)
+    is_oriented = not spec.finds_hinge_points or sample.view in spec.anterior_sides
+    measurement = measure_outputs(
+        outputs,
+        sample.image,
+        sample.spacing_mm,
+        sample.view,
+        sample.phase,
+        spec=spec,
+        anterior_side=None if is_oriented else NO_SIDE,
+        region=region,
+    )
+    if not is_oriented:
+        measurement = without_orientation(measurement)
+    first = None
+    if FIRST_PROBABILITIES in outputs:
+        first = segmented(
+            outputs[FIRST_PROBABILITIES],
             sample.image,
             sample.spacing_mm,
-            sample.view,
-            sample.phase,
             spec=spec,
-            anterior_side=None if is_oriented else NO_SIDE,
-            region=region,
-        )
-        if not is_oriented:
-            measurement = without_orientation(measurement)
-        rows = frame_rows(
-            sample,
-            measurement.frame,
-            structures=spec.structures,
             anterior_side=measurement.anterior_side,
-            calibration=spec.calibration,
-        )
-        if FIRST_PROBABILITIES in outputs:
-            first = segmented(
-                outputs[FIRST_PROBABILITIES],
-                sample.image,
-                sample.spacing_mm,
-                spec=spec,
-                anterior_side=measurement.anterior_side,
-                region=region,
-            )
-            rows += first_rows(sample, first.label_map, structures=spec.structures)
-        if measurement.box is not None and spec.box is not None:
-            rows += box_rows(subject_of(sample), sample, measurement.box, spec.box)
-        if spec.oracle is not None:
-            rows.append(subject_of(sample).row(FRAME, ORACLE_MARGIN, spec.oracle.margin, "ratio"))
-        yield MeasuredFrame(sample, measurement, tuple(rows))
+            region=region,
+        ).label_map
+    return prediction_of(
+        measurement.frame, measurement.box, anterior_side=measurement.anterior_side, first_label_map=first
+    )
 
 
 def without_orientation(measurement: ImageMeasurement) -> ImageMeasurement:
@@ -105,6 +100,71 @@ def without_orientation(measurement: ImageMeasurement) -> ImageMeasurement:
     if frame.hinge_points is not None:
         frame = replace(frame, hinge_points=None, annulus_diameter=None, status=UNKNOWN_ORIENTATION)
     return replace(measurement, frame=frame, anterior_side=None, calibrated=None)
+
+
+def rows_of_frame(sample: Sample, prediction: Prediction, spec: MeasurementSpec) -> list[CaseRow]:
+    """All rows of one frame: `frame_rows`, the first segmentation's, the box's, whether the reference helped."""
+    subject = subject_of(sample)
+    rows = frame_rows(
+        sample,
+        prediction.measurement(),
+        structures=spec.structures,
+        anterior_side=prediction.anterior_side,
+        calibration=spec.calibration,
+    )
+    if prediction.first_label_map is not None:
+        rows += first_rows(sample, prediction.first_label_map, structures=spec.structures)
+    if prediction.box is not None and spec.box is not None:
+        rows += box_rows(subject, sample, prediction.box, spec.box)
+    if spec.oracle is not None:
+        rows.append(subject.row(FRAME, ORACLE_MARGIN, spec.oracle.margin, "ratio"))
+    return rows
+
+
+def unreadable_rows(case: Case, spec: MeasurementSpec) -> list[CaseRow]:
+    """The rows of a frame whose files cannot be read: all that it would have, each with that status."""
+    stub = Sample(
+        image=np.zeros((1, 1), np.float32),
+        labels=None,
+        spacing_mm=(1.0, 1.0),
+        patient_id=case.patient_id,
+        view=case.view,
+        phase=case.phase,
+        source=str(case.image_path),
+        frame=case.frame,
+    )
+    nothing = prediction_of(
+        FrameMeasurement(
+            label_map=np.zeros((1, 1), np.uint8),
+            contact_line=None,
+            hinge_points=None,
+            annulus_diameter=None,
+            unit="mm",
+            status="no_contact_line" if spec.segments else NO_SEGMENTATION,
+            flags=(),
+        ),
+        None if spec.box is None else (0.0, 1.0, 0.0, 1.0),
+    )
+    subject = subject_of(stub)
+    return [
+        subject.failed_row(row.structure, row.metric, row.unit, UNREADABLE)
+        for row in rows_of_frame(stub, nothing, spec)
+        if row.structure != BOX or spec.box is not None
+    ]
+
+
+def measured_frames(
+    cases: Sequence[Case], load: Load, *, predictor: Predictor, spec: MeasurementSpec
+) -> Iterator[MeasuredFrame]:
+    """Predicts and measures case after case; one frame is in memory at a time.
+
+    Raises:
+        UserError: a file that cannot be read, or as `predict_frame`.
+    """
+    for case in progress(cases, label="measuring", unit="frames"):
+        sample = load(case)
+        prediction = predict_frame(sample, predictor=predictor, spec=spec)
+        yield MeasuredFrame(sample, prediction, tuple(rows_of_frame(sample, prediction, spec)))
 
 
 def rows_of_patients(
@@ -118,10 +178,10 @@ def rows_of_patients(
     """
     rows: list[CaseRow] = []
     for _patient, group in groupby(frames, key=lambda frame: frame.sample.patient_id):
-        of_patient = []
+        of_patient: list[tuple[Sample, FrameMeasurement]] = []
         for frame in group:
             rows.extend(frame.rows)
-            of_patient.append((frame.sample, frame.measurement.frame))
+            of_patient.append((frame.sample, frame.prediction.measurement()))
             if on_frame is not None:
                 on_frame(frame)
         rows.extend(patient_rows(of_patient))
@@ -129,7 +189,7 @@ def rows_of_patients(
 
 
 def fit_calibration_on(
-    cases: Sequence[Case], load: Callable[[Case], Sample], *, predictor: Predictor, spec: MeasurementSpec
+    cases: Sequence[Case], load: Load, *, predictor: Predictor, spec: MeasurementSpec
 ) -> Calibration | None:
     """The hinge points' systematic error on validation cases; None where not one could be measured."""
     rows = [row for frame in measured_frames(cases, load, predictor=predictor, spec=spec) for row in frame.rows]

@@ -2,7 +2,8 @@
 
 Frames (`frames.py`). `structure` is LV, MYO, LA, EPI (= LV ∪ MYO) …, or one of three names that are no structures:
 
-- of each structure: `dice iou cpa sensitivity specificity pixel_accuracy` (ratio), `mean_absolute_distance hausdorff`;
+- of each structure: `dice iou cpa sensitivity specificity pixel_accuracy` (ratio), `mean_absolute_distance hausdorff
+  hausdorff95`, `surface_dice` at 2 mm (ratio; `no_spacing` where the pixel pitch is unknown);
   of a network that segments twice (lu_net) the same of its first segmentation with the suffix `_first`. A network that
   outlines nothing has none of these rows;
 - `BOX`, of a network that locates (`boxes.py`): `box_iou` (ratio) and the signed errors `box_row_centre_error
@@ -48,6 +49,8 @@ NO_LA_CLASS = "no_la_class"
 """The network has no class for LV or LA: hinge points are not its to find."""
 NO_SEGMENTATION = "no_segmentation"
 """The network locates without outlining anything."""
+UNREADABLE = "unreadable"
+"""A file of the frame cannot be read, or its mask does not fit its image."""
 UNKNOWN_ORIENTATION = "unknown_orientation"
 """The frame's view is unknown, or has no entry in the orientation table: which hinge point is the anterior one is not
 known."""

@@ -102,6 +102,7 @@ def test_summary_has_the_shape_that_scripts_rely_on(evaluation):
 def test_everything_about_an_evaluation_is_in_its_folder(evaluation):
     names = {path.name for path in evaluation.iterdir()}
     assert {"cases.csv", "summary.json", "report.html", "figures", "overlays", "predictions", "run.json"} <= names
+    assert {"cases", "measurement.json", "bounds.json", "unreadable.json"} <= names
     assert {"recipe.json", "history.csv", "environment.json"} <= names
     listed = json.loads((evaluation / "overlays" / "overlays.json").read_text())
     assert listed
@@ -211,28 +212,116 @@ def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
 
 
+def spoilt_copy(hearts: Path, folder: Path, spoil: Callable[[Path], None], name: str) -> Path:
+    shutil.copytree(hearts, folder)
+    spoil(folder / "patient0002" / f"patient0002_4CH_ED{name}.nii.gz")
+    return folder
+
+
+def halve_labels(path: Path) -> None:
+    image = nibabel.load(path)
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj)[::2], image.affine), path)
+
+
 @pytest.mark.parametrize(
     ("spoil", "name", "words"),
     [
         (spoil_labels, "_gt", "9"),
+        (halve_labels, "_gt", "same size"),
         (make_volume, "", "3"),
         (make_spacing_zero, "", "0"),
         (truncate, "", "truncated"),
-        (Path.unlink, "", "missing"),
     ],
-    ids=["wrong_label", "volume", "zero_spacing", "truncated", "missing"],
+    ids=["wrong_label", "other_size", "volume", "zero_spacing", "truncated"],
 )
-def test_a_spoilt_file_is_named_and_nothing_is_half_written(spoil, name, words, hearts, run, tmp_path, capfd):
-    copy = tmp_path / "set"
-    shutil.copytree(hearts, copy)
-    spoil(copy / "patient0002" / f"patient0002_4CH_ED{name}.nii.gz")
+def test_a_spoilt_file_is_named_and_counted_and_the_others_are_measured(
+    spoil, name, words, hearts, run, tmp_path, capfd
+):
+    copy = spoilt_copy(hearts, tmp_path / "set", spoil, name)
     out = tmp_path / "evaluation"
     assert call(evaluate.main, "--run", run, "--data", f"camus:{copy}", "--split", "all", "--out", out) == 1
     line = one_line(capfd)
     assert f"patient0002_4CH_ED{name}.nii.gz" in line
     assert words in line.lower()
-    assert not out.exists()
-    assert not [path for path in tmp_path.iterdir() if path != copy]
+    of_frame = [row for row in rows_of(out) if row["case"] == "patient0002_4CH_ED"]
+    assert {row["metric"] for row in of_frame} >= {*OF_STRUCTURE, *POINT_ERRORS}
+    assert {row["status"] for row in of_frame if "calibrated" not in row["metric"]} == {"unreadable"}
+    assert not any(row["value"] for row in of_frame)
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["n_cases"] == 40
+    assert {"case": "patient0002_4CH_ED", "status": "unreadable"} in summary["failures"]
+    assert summary["metrics"]["LV"]["dice"]["n"] == 39
+    assert summary["metrics"]["LV"]["dice"]["failed"] == 1
+    edv = next(r for r in rows_of(out) if r["case"] == "patient0002" and r["metric"] == "edv_predicted")
+    assert edv["status"] == "missing_A4C_ED"
+    assert "patient0002_4CH_ED" in (out / "report.html").read_text()
+
+
+def test_a_missing_file_is_named_and_nothing_is_half_written(hearts, run, tmp_path, capfd):
+    copy = spoilt_copy(hearts, tmp_path / "set", Path.unlink, "")
+    out = tmp_path / "evaluation"
+    assert call(evaluate.main, "--run", run, "--data", f"camus:{copy}", "--split", "all", "--out", out) == 1
+    line = one_line(capfd)
+    assert "patient0002_4CH_ED.nii.gz" in line
+    assert "missing" in line.lower()
+    assert list(tmp_path.iterdir()) == [copy]
+
+
+def test_stored_predictions_measured_again_give_the_same(evaluation, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "start_backend", lambda: pytest.fail("no network is needed"))
+    out = tmp_path / "again"
+    assert call(evaluate.main, "--again", evaluation, "--out", out) == 0
+    for name in ("cases.csv", "summary.json", "cases/cases.json", "recipe.json", "calibration.json"):
+        assert sha256_of(out / name) == sha256_of(evaluation / name), name
+    assert "measured_again" in json.loads((out / "run.json").read_text())
+    assert call(evaluate.main, "--again", out, "--calibration", "none") == 0  # in place
+    assert not any(row["value"] for row in rows_of(out) if row["metric"] == "amvl_error_calibrated")
+
+
+def test_nothing_is_measured_again_on_other_data(hearts, run, tmp_path, capfd):
+    copy = tmp_path / "set"
+    shutil.copytree(hearts, copy)
+    out = tmp_path / "evaluation"
+    assert call(evaluate.main, "--run", run, "--data", f"camus:{copy}", "--split", "test", "--out", out) == 0
+    spoil_labels(copy / "patient0002" / "patient0002_4CH_ED_gt.nii.gz")
+    assert call(evaluate.main, "--again", out) == 1
+    assert "no longer the data that were predicted on" in one_line(capfd)
+    assert call(evaluate.main, "--again", copy) == 1
+    assert "evaluate the run anew" in one_line(capfd)
+
+
+def test_an_empty_split_and_no_readable_frame_give_a_report_that_says_so(evaluation, hearts, run, tmp_path, capfd):
+    empty = tmp_path / "empty"
+    shutil.copytree(evaluation, empty)
+    about = json.loads((empty / "run.json").read_text())
+    (empty / "run.json").write_text(json.dumps({**about, "cases": [], "n_cases": 0}))
+    assert call(evaluate.main, "--again", empty) == 0
+    assert json.loads((empty / "summary.json").read_text())["n_cases"] == 0
+    assert "No frame was evaluated" in (empty / "report.html").read_text()
+    copy = tmp_path / "set"
+    shutil.copytree(hearts, copy)
+    for path in copy.glob("*/*_gt.nii.gz"):
+        truncate(path)
+    out = tmp_path / "evaluation"
+    assert call(evaluate.main, "--run", run, "--data", f"camus:{copy}", "--split", "test", "--out", out) == 1
+    summary = json.loads((out / "summary.json").read_text())
+    assert len(summary["failures"]) == summary["n_cases"] > 0
+    assert summary["metrics"]["LV"]["dice"]["mean"] is None
+    assert "No hinge point could be measured" in (out / "report.html").read_text()
+    assert capfd.readouterr().err.count("error: ") == summary["n_cases"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--again", "x", "--split", "test"], "leave --split out"),
+        (["--compare", "x"], "needs two"),
+        (["--compare", "x", "y", "--data", "phantom"], "leave --data out"),
+    ],
+)
+def test_evaluating_mistakes_are_one_line(arguments, words, capfd):
+    assert call(evaluate.main, *arguments) == 2
+    assert words in one_line(capfd)
 
 
 @pytest.mark.parametrize("victim", ["recipe.json", "split.json", "model.keras", "calibration.json"])
