@@ -171,14 +171,16 @@ class Judgement:
         score: 0..1, the estimated probability that the mean error of the two hinge points is within the model's limit.
         expected_error: mean error of the two hinge points to expect, in the model's unit; None where there are none.
         abstained: the tool does not stand by the measurement: it is not to be used.
-        diameter_interval: (lower, upper) that holds the true diameter of `QualityModel.level` of all frames; None where
-            there is no diameter, or the model has too few frames to say.
+        diameter_interval: (lower, upper) that holds the true diameter of `level` of all frames; None where there is no
+            diameter, or the model has too few frames to say.
+        level: that share.
     """
 
     score: float
     expected_error: float | None
     abstained: bool
     diameter_interval: tuple[float, float] | None
+    level: float
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ class QualityModel:
             expected error is a mean error (Duan 1983).
         spread: standard deviation of the log error about the fitted one, of frames of other patients.
         limit: the error that the score is the probability of staying within, in `unit`.
-        threshold: score below which the tool abstains: where the expected error is `limit`. None: it never does.
+        threshold: score below which the tool abstains; None: it never does.
         why_no_threshold: why it never does; empty where it does.
         interval: (lower, upper) of (true − measured diameter) / expected error; None where there are too few frames.
         level: share of the true diameters that the interval is to hold.
@@ -247,13 +249,14 @@ class QualityModel:
         log_error = self.log_error(quality)
         score = _normal_share((math.log(self.limit) - log_error) / self.spread)
         if annulus_diameter is None:
-            return Judgement(score, None, True, None)
+            return Judgement(score, None, True, None, self.level)
         expected = self.smearing * math.exp(log_error)
         interval = None
         if self.interval is not None:
             low, high = (annulus_diameter + share * expected for share in self.interval)
             interval = max(0.0, low), max(0.0, high)
-        return Judgement(score, expected, self.threshold is not None and score < self.threshold, interval)
+        abstained = self.threshold is not None and score < self.threshold
+        return Judgement(score, expected, abstained, interval, self.level)
 
     def to_dict(self) -> dict[str, Any]:
         """The model as plain JSON values (`run/quality.json`)."""
