@@ -98,6 +98,18 @@ def interval(low: float, high: float, digits: int = 2) -> str:
     return f"[{number(low, digits)}; {number(high, digits)}]"
 
 
+def between(low: float, high: float, digits: int = 2, *, signed: bool = False) -> str:
+    """`2.1 to 3.4`, as a confidence interval is written; empty where it is not defined."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"{number(low, digits, signed=signed)} to {number(high, digits, signed=signed)}"
+
+
+def above(figure: str, below: str) -> str:
+    """A figure with another line below it, as its confidence interval; the figure alone where there is none."""
+    return f"{figure}\n{below}" if below else figure
+
+
 def ours(*texts: str) -> tuple[Cell, ...]:
     """Cells of our own figures."""
     return tuple(Cell(text) for text in texts)

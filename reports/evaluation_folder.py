@@ -183,6 +183,22 @@ class Evaluation:
         value = self.number(*path)
         return int(value) if math.isfinite(value) else 0
 
+    def confidence(self, key: str, *, scale: float = 1.0) -> tuple[float, float]:
+        """The 95 % confidence interval of a headline figure, as `evaluation/confidence.py` names it; NaN without one.
+
+        Args:
+            key: e.g. `hinge.distance_mm.median`.
+            scale: e.g. 100 for per cent.
+        """
+        # A key has dots of its own.
+        entry = self.block("confidence").get(key)
+        return scale * figure_of(entry, "low"), scale * figure_of(entry, "high")
+
+    @cached_property
+    def confidence_figures(self) -> int:
+        """How many figures have a confidence interval."""
+        return sum(math.isfinite(figure_of(entry, "low")) for entry in self.block("confidence").values())
+
     @cached_property
     def length_unit(self) -> str:
         """`mm`, or `px` where no frame has a known spacing."""

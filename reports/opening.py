@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from reports import paper
-from reports.cells import DASH, number, percent
+from reports.cells import DASH, between, number, percent
 from reports.evaluation_folder import ALL, Evaluation, figure_of
 from reports.html import Card
+from reports.style import STRUCTURE_NAMES
 
 FEW_FRAMES = 30
 FAILURES = {
@@ -62,22 +63,26 @@ def lead(evaluation: Evaluation) -> str:
     distance = evaluation.number("hinge", ALL, f"distance_{unit}", "before", "median")
     mae = evaluation.number("annulus", ALL, f"diameter_{unit}", "before", "mae")
     missed = "every frame could be measured" if not failed else f"{failed} of {frames} frames could not be measured"
+    of_distance = _in_brackets(evaluation, f"hinge.distance_{unit}.median", 1, "95 % CI ")
+    of_diameter = _in_brackets(evaluation, f"annulus.mae_{unit}", 1)
     return (
-        f"On {frames_of_patients(evaluation)}, half of the hinge points found by the network lie "
-        f"within {number(distance, 1)} {unit} of the reference, and the annulus diameter is off by {number(mae, 1)} "
-        f"{unit} on average; {missed}.{_box_sentence(evaluation)}{_what_mm_means(evaluation)}"
+        f"On {frames_of_patients(evaluation)}, half of the hinge points found by the network lie within "
+        f"{number(distance, 1)} {unit}{of_distance} of the reference, and the annulus diameter is off by "
+        f"{number(mae, 1)} {unit}{of_diameter} on average; {missed}.{_box_sentence(evaluation)}"
+        f"{_what_mm_means(evaluation)}"
     )
 
 
 def _lead_without_hinge_points(evaluation: Evaluation) -> str:
     sentences = [f"{frames_of_patients(evaluation)}."]
     dices = [
-        f"{s} {number(mean, 3)}"
+        f"{s} {number(mean, 3)}{_in_brackets(evaluation, f'dice.{s}', 3)}"
         for s in evaluation.structures
         if math.isfinite(mean := evaluation.number("metrics", s, "dice", "mean"))
     ]
     if dices:
-        sentences.append(f"Mean Dice: {', '.join(dices)}.")
+        meant = "Mean Dice (95 % CI)" if any("(" in dice for dice in dices) else "Mean Dice"
+        sentences.append(f"{meant}: {', '.join(dices)}.")
     elif evaluation.segments:
         sentences.append("No Dice is defined.")
     box = _box_sentence(evaluation).strip()
@@ -93,8 +98,10 @@ def _box_sentence(evaluation: Evaluation) -> str:
     if not math.isfinite(overlap):
         return " No box could be compared with a reference." if evaluation.locates else ""
     share = evaluation.number("localisation", ALL, "out_share")
+    sure = between(*evaluation.confidence("localisation.iou"), 3)
     return (
-        f" The located box overlaps the reference's by {number(overlap, 3)} (IOU) on average and does not wholly "
+        f" The located box overlaps the reference's by {number(overlap, 3)} (IOU{f', 95 % CI {sure}' if sure else ''}) "
+        "on average and does not wholly "
         f"enclose the reference in {percent(share)} of the frames."
     )
 
@@ -114,9 +121,11 @@ def _hinge_cards(evaluation: Evaluation) -> Sequence[Card]:
     x, y = (evaluation.number(*hinge, f"{axis}_{unit}", "before", "median_absolute") for axis in ("col", "row"))
     calibrated = evaluation.number(*hinge, f"distance_{unit}", "calibrated", "median")
     points = [
+        *_interval_line(evaluation, f"hinge.distance_{unit}.median", 2, unit),
         f"|x| {number(x)}, |y| {number(y)} {unit} (paper, calibrated in-sample: "
         f"{number(paper.ABSOLUTE_ERROR_MM['col'][0])}, {number(paper.ABSOLUTE_ERROR_MM['row'][0])} mm)",
         f"calibrated on validation: {number(calibrated)} {unit}"
+        f"{_in_brackets(evaluation, f'hinge.distance_{unit}.median_calibrated', 2)}"
         if math.isfinite(calibrated)
         else "no calibration in this evaluation",
     ]
@@ -135,7 +144,9 @@ def _hinge_cards(evaluation: Evaluation) -> Sequence[Card]:
             "Annulus diameter: mean absolute error",
             _with_unit(number(mae), unit),
             (
-                f"bias (mean) {_with_unit(number(mean, signed=True), unit)}",
+                *_interval_line(evaluation, f"annulus.mae_{unit}", 2, unit),
+                f"bias (mean) {_with_unit(number(mean, signed=True), unit)}"
+                f"{_in_brackets(evaluation, f'annulus.bias_{unit}', 2, signed=True)}",
                 f"95 % limits {number(mean - loa, 1, signed=True)} to {number(mean + loa, 1, signed=True)} {unit}"
                 if math.isfinite(loa)
                 else "too few frames for limits of agreement",
@@ -148,13 +159,15 @@ def _dice_card(evaluation: Evaluation) -> Card:
     n_dice = evaluation.count("metrics", "LV", "dice", "n")
     dice = evaluation.number("metrics", "LV", "dice", "mean")
     others = [
-        f"{s} {number(evaluation.number('metrics', s, 'dice', 'mean'), 3)}" for s in evaluation.structures if s != "LV"
+        f"{s} {number(evaluation.number('metrics', s, 'dice', 'mean'), 3)}{_in_brackets(evaluation, f'dice.{s}', 3)}"
+        for s in evaluation.structures
+        if s != "LV"
     ]
     stated = f"; paper {number(paper.DICE_LV['all'], 3)}" if evaluation.no_hinge_points is None else ""
     return Card(
         "Left ventricle: mean Dice",
         number(dice, 3),
-        (f"{n_dice} frames{stated}", *([", ".join(others)] if others else [])),
+        (*_interval_line(evaluation, "dice.LV", 3, ""), f"{n_dice} frames{stated}", *others),
     )
 
 
@@ -168,6 +181,7 @@ def _box_card(evaluation: Evaluation) -> Card:
         "Located box: mean overlap (IOU)",
         number(evaluation.number(*block, "iou", "mean"), 3),
         (
+            *_interval_line(evaluation, "localisation.iou", 3, ""),
             f"mean error of {', '.join(errors)} {unit}",
             f"does not wholly enclose the reference: {out} of {n} frames" if n else "no reference to compare it with",
         ),
@@ -176,10 +190,15 @@ def _box_card(evaluation: Evaluation) -> Card:
 
 def _failed_card(evaluation: Evaluation) -> Card:
     failed = _failed(evaluation)
+    low, high = evaluation.confidence("hinge.failed_share")
+    shares = f"{percent(low)} to {percent(high)}" if math.isfinite(low) else ""
     return Card(
         "Frames that could not be measured",
         f"{sum(failed.values())} of {len(evaluation.frames)}" if evaluation.frames else DASH,
-        tuple(f"{n}: {FAILURES.get(status, status.replace('_', ' '))}" for status, n in failed.items()),
+        (
+            *([f"95 % CI {shares}"] if shares else []),
+            *(f"{n}: {FAILURES.get(status, status.replace('_', ' '))}" for status, n in failed.items()),
+        ),
     )
 
 
@@ -200,7 +219,7 @@ def reading(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
         evaluation.locates
         and (
             "Box",
-            "The network places a box around the left ventricle and its wall, edges level and upright. It is compared "
+            f"The network places a box around {_boxed(evaluation)}, edges level and upright. It is compared "
             "with the box of the reference, which has the margin that the network was taught.",
         ),
         (
@@ -214,7 +233,21 @@ def reading(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
             "Half of the frames are better than the median; the middle 70 % lie between the 15th and the 85th "
             "percentile. They are used instead of mean ± sd because these errors are not normally distributed.",
         ),
-        ("View-phase", "A4C and A2C: apical four- and two-chamber view; ED and ES: end-diastole and end-systole."),
+        evaluation.confidence_figures
+        and (
+            "95 % CI",
+            "Confidence interval: how far the figure may be off because there are only so many patients. Patients are "
+            f"drawn with replacement {evaluation.count('bootstrap', 'resamples')} times, each with all of their "
+            "frames, and the figure made anew of each draw (percentile bootstrap, seed "
+            f"{evaluation.count('bootstrap', 'seed')}); 95 % of the draws lie within. Where no patient, or every one, "
+            "has something, it is Clopper and Pearson's interval of that many patients. Of few patients it is too "
+            "narrow, and of one there is none. It does not cover another hospital, machine or observer.",
+        ),
+        any(frame.view in ("A4C", "A2C", "A3C") for frame in evaluation.frames)
+        and (
+            "View-phase",
+            "A4C and A2C: apical four- and two-chamber view; ED and ES: end-diastole and end-systole.",
+        ),
         evaluation.segments and ("Dice", "Overlap of predicted and reference area: 1 is the same, 0 is none."),
         finds_points
         and (
@@ -308,6 +341,30 @@ def _limits_of_hinge_points() -> Sequence[tuple[str, str]]:
             "full annulus, which is a saddle-shaped ring in three dimensions.",
         ),
     ]
+
+
+def _boxed(evaluation: Evaluation) -> str:
+    """What the box is around, in words: the recipe's `box_structures`."""
+    structures = [str(name) for name in (evaluation.recipe or {}).get("box_structures") or ("LV", "MYO")]
+    names = [f"the {STRUCTURE_NAMES.get(name, name)}" for name in structures]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _interval_line(evaluation: Evaluation, key: str, digits: int, unit: str) -> list[str]:
+    """`95 % CI 2.10 to 3.40 mm`, where there is one."""
+    words = between(*evaluation.confidence(key), digits)
+    return [f"95 % CI {words} {unit}".rstrip()] if words else []
+
+
+def _in_brackets(evaluation: Evaluation, key: str, digits: int, name: str = "", *, signed: bool = False) -> str:
+    """` (2.1 to 3.4)`, where there is one."""
+    words = between(*evaluation.confidence(key), digits, signed=signed)
+    return f" ({name}{words})" if words else ""
+
+
+def _after(name: str, words: str) -> str:
+    """The words with what stands before them, where there are any."""
+    return name + words if words else ""
 
 
 def frames_of_patients(evaluation: Evaluation) -> str:

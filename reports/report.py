@@ -32,6 +32,7 @@ TITLES = {
     "no_segmentation": "Localisation of the left ventricle: evaluation report",
 }
 """By why there are no hinge points; None where there are."""
+TITLE_OF_BOTH_VENTRICLES = "Segmentation of the ventricles: evaluation report"
 NOTICE = "Research use only. Not a medical device: not for diagnosis or treatment."
 
 
@@ -75,7 +76,7 @@ def _page(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Pag
         f"made {str(run['created'])[:16].replace('T', ' ')}" if run.get("created") else "",
     ]
     return Page(
-        title=TITLES[evaluation.no_hinge_points],
+        title=_title(evaluation),
         subtitle=" · ".join(part for part in about if part),
         notice=NOTICE,
         warnings=opening.warnings(evaluation),
@@ -86,6 +87,13 @@ def _page(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Pag
         sections=_sections(evaluation, pictures),
         footer=f"{NOTICE} Paper: {_paper(evaluation)}",
     )
+
+
+def _title(evaluation: Evaluation) -> str:
+    """What was measured; the ventricles, where there is a right one."""
+    if evaluation.no_hinge_points == "no_la_class" and "RV" in evaluation.structures:
+        return TITLE_OF_BOTH_VENTRICLES
+    return TITLES[evaluation.no_hinge_points]
 
 
 def _paper(evaluation: Evaluation) -> str:

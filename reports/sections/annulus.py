@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from metrics import agreement
 from reports import paper
-from reports.cells import DASH, Cell, Missing, Table, from_paper, number, ours
+from reports.cells import DASH, Cell, Missing, Table, above, between, from_paper, number, ours
 from reports.drawing import Drawing, bland_altman_lines, bland_altman_points, new_figure, ranks
 from reports.evaluation_folder import ALL, Evaluation, figure_of
 from reports.style import PAPER_VIEWS, PREDICTED, REFERENCE
@@ -26,6 +26,9 @@ def diameter_table(evaluation: Evaluation) -> Table | Missing:
     for group in (*evaluation.subgroups, ALL):
         block = evaluation.block("annulus", group, f"diameter_{unit}")
         stated = paper.DIAMETER_MM.get(group)
+        of_group = "" if group == ALL else f".{group}"
+        sure_bias = between(*evaluation.confidence(f"annulus.median_bias_{unit}{of_group}"), 1, signed=True)
+        sure_mae = between(*evaluation.confidence(f"annulus.mae_{unit}{of_group}"), 1)
         rows.append(
             (
                 Cell(group),
@@ -35,8 +38,8 @@ def diameter_table(evaluation: Evaluation) -> Table | Missing:
                 *from_paper(number(stated[1], 1) if stated else DASH),
                 *ours(number(figure_of(block, "median_reference"), 1)),
                 *ours(
-                    number(figure_of(block.get("before"), "bias"), 1, signed=True),
-                    number(figure_of(block.get("before"), "mae"), 1),
+                    above(number(figure_of(block.get("before"), "bias"), 1, signed=True), sure_bias),
+                    above(number(figure_of(block.get("before"), "mae"), 1), sure_mae),
                     str(int(figure_of(block.get("before"), "n", 0))),
                     str(evaluation.count("annulus", group, "failed")),
                 ),
@@ -44,7 +47,8 @@ def diameter_table(evaluation: Evaluation) -> Table | Missing:
         )
     notes = [
         "Calibrated: the systematic error of each coordinate, fitted on validation frames, taken off the prediction. "
-        "Bias: median of predicted − reference. MAE: mean absolute error. Both uncalibrated.",
+        "Bias: median of predicted − reference. MAE: mean absolute error. Both uncalibrated"
+        + (", with the 95 % CI below." if evaluation.confidence_figures else "."),
     ]
     if unit == "px":
         notes.append("The pixel pitch of these frames is unknown: our figures are in pixels and cannot be compared.")

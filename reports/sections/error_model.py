@@ -7,7 +7,7 @@ import numpy as np
 
 from metrics import agreement
 from reports import paper
-from reports.cells import DASH, Cell, Missing, Table, from_paper, interval, number, ours, p_value, plain
+from reports.cells import DASH, Cell, Missing, Table, above, between, from_paper, interval, number, ours, p_value, plain
 from reports.drawing import Drawing, new_figure
 from reports.evaluation_folder import ALL, Evaluation, figure_of
 from reports.sections.hinge_points import BOTH_POINTS, COORDINATES
@@ -42,14 +42,20 @@ def calibration_table(evaluation: Evaluation) -> Table | Missing:
                 *ours(*(number(bias, signed=True) for bias in biases)),
             )
         )
-    for label, path, key in (
-        ("hinge distance: median", ("hinge", ALL, f"distance_{unit}"), "median"),
-        ("hinge distance: mean", ("hinge", ALL, f"distance_{unit}"), "mean"),
-        ("diameter: MAE", ("annulus", ALL, f"diameter_{unit}"), "mae"),
-        ("diameter: bias (median)", ("annulus", ALL, f"diameter_{unit}"), "bias"),
+    for label, path, key, name in (
+        ("hinge distance: median", ("hinge", ALL, f"distance_{unit}"), "median", f"hinge.distance_{unit}.median"),
+        ("hinge distance: mean", ("hinge", ALL, f"distance_{unit}"), "mean", f"hinge.distance_{unit}.mean"),
+        ("diameter: MAE", ("annulus", ALL, f"diameter_{unit}"), "mae", f"annulus.mae_{unit}"),
+        ("diameter: bias (median)", ("annulus", ALL, f"diameter_{unit}"), "bias", f"annulus.median_bias_{unit}"),
     ):
-        values = [evaluation.number(*path, state, key) for state in STATES]
-        rows.append((Cell(label), *from_paper(DASH), *ours(*(number(v, signed=key == "bias") for v in values))))
+        cells = [
+            above(
+                number(evaluation.number(*path, state, key), signed=key == "bias"),
+                between(*evaluation.confidence(name + suffix), signed=key == "bias"),
+            )
+            for state, suffix in SUFFIXES.items()
+        ]
+        rows.append((Cell(label), *from_paper(DASH), *ours(*cells)))
     counts = [evaluation.count("annulus", ALL, f"diameter_{unit}", state, "n") for state in STATES]
     rows.append((Cell("frames"), *from_paper(DASH), *ours(*(str(n) for n in counts))))
     return Table(
@@ -183,6 +189,8 @@ def _calibration_notes(evaluation: Evaluation) -> Iterable[str]:
         "Fitted on validation: the median errors of the validation frames, subtracted from these frames: what a user "
         "may expect. In-sample, the paper's way: fitted on the very frames it is judged on, so it flatters."
     )
+    if evaluation.confidence_figures:
+        yield "Below distances and diameters: 95 % CI; the in-sample figures, which flatter, have none."
     calibration = evaluation.calibration
     if calibration is None:
         yield "This evaluation has no calibration fitted on validation."

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from reports import paper
-from reports.cells import DASH, Cell, Missing, Table, from_paper, interval, number, ours, percent, plain
+from reports.cells import DASH, Cell, Missing, Table, between, from_paper, interval, number, ours, percent, plain
 from reports.drawing import Drawing, new_figure, ranks
 from reports.evaluation_folder import ALL, Evaluation, figure_of
 from reports.style import PAPER_COORDINATES, PAPER_VIEWS, PERCENTILES
@@ -26,13 +26,17 @@ def distance_table(evaluation: Evaluation) -> Table | Missing:
         block = evaluation.block("hinge", group, f"distance_{unit}", "before")
         distances = evaluation.series("amvl_error", "pmvl_error", subgroup=group).values
         shares = [float(np.mean(distances <= limit)) if len(distances) else math.nan for limit in WITHIN_MM]
+        key = f"hinge.distance_{unit}.median"
+        sure = between(*evaluation.confidence(key if group == ALL else f"{key}.{group}"))
         rows.append(
             (
                 Cell(group),
                 *ours(
                     str(int(figure_of(block, "n", 0))),
                     str(int(figure_of(block, "failed", 0))),
-                    *(number(figure_of(block, key)) for key in ("median", "mean", "p85")),
+                    number(figure_of(block, "median")),
+                    *([sure or DASH] if evaluation.confidence_figures else []),
+                    *(number(figure_of(block, key)) for key in ("mean", "p85")),
                     number(float(distances.max()) if len(distances) else math.nan),
                     *(percent(share) for share in shares if unit == "mm"),
                 ),
@@ -42,7 +46,17 @@ def distance_table(evaluation: Evaluation) -> Table | Missing:
     return Table(
         "distance",
         title,
-        plain("view-phase", "points", "failed", "median", "mean", "85 %", "largest", *within),
+        plain(
+            "view-phase",
+            "points",
+            "failed",
+            "median",
+            *(["95 % CI of the median"] if evaluation.confidence_figures else []),
+            "mean",
+            "85 %",
+            "largest",
+            *within,
+        ),
         tuple(rows),
         ("Both hinge points together: two points a frame. Not in the paper.",),
     )

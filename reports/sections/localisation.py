@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from reports.cells import DASH, Cell, Missing, Table, from_paper, mean_sd, number, ours
+from reports.cells import DASH, Cell, Missing, Table, above, between, from_paper, mean_sd, number, ours
 from reports.drawing import Drawing, new_figure
 from reports.evaluation_folder import ALL, Evaluation, figure_of
 from reports.style import PREDICTED
@@ -43,6 +43,8 @@ def localisation_table(evaluation: Evaluation) -> Table | Missing:
     ]
     stated = (number(LU_NET_M5[0], 3), *(number(error, 1) for error in LU_NET_M5[1:]))
     rows.append((Cell("paper: LU-Net-m5 (§V-D)"), *from_paper(*stated, FRAMES, DASH, DASH)))
+    sure = between(*evaluation.confidence("localisation.iou"), 3)
+    sure_out = between(*evaluation.confidence("localisation.out_share", scale=100), 0)
     for group in (ALL, *evaluation.subgroups):
         block = evaluation.block("localisation", group)
         overlap = evaluation.block("localisation", group, "iou")
@@ -55,11 +57,13 @@ def localisation_table(evaluation: Evaluation) -> Table | Missing:
             (
                 Cell(f"ours: {_name(evaluation)}" if group == ALL else f"ours: {group}"),
                 *ours(
-                    mean_sd(figure_of(overlap, "mean"), figure_of(overlap, "sd"), 3),
+                    above(
+                        mean_sd(figure_of(overlap, "mean"), figure_of(overlap, "sd"), 3), sure if group == ALL else ""
+                    ),
                     *(mean_sd(figure_of(error, "mean"), figure_of(error, "sd"), 1) for error in errors),
                     str(n),
                     str(int(figure_of(block, "out", 0))) if n else DASH,
-                    f"{number(100 * share, 0)} %" if n else DASH,
+                    above(f"{number(100 * share, 0)} %", sure_out if group == ALL else "") if n else DASH,
                 ),
             )
         )
@@ -71,6 +75,8 @@ def localisation_table(evaluation: Evaluation) -> Table | Missing:
     failed = evaluation.count("localisation", ALL, "failed")
     if failed:
         notes.append(f"Frames without a reference to locate, in none of these figures: {failed}.")
+    if sure:
+        notes.append("Below the IOU and the share that is out of all our frames: 95 % CI, by patient.")
     if unit == "px":
         notes.append("The pixel pitch of these frames is unknown: our errors are in pixels and cannot be compared.")
     return Table(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from reports import paper
-from reports.cells import DASH, Cell, Missing, Table, from_paper, mean_sd, number, ours, plain
+from reports.cells import DASH, Cell, Missing, Table, above, between, from_paper, mean_sd, number, ours, plain
 from reports.drawing import Drawing, new_figure
 from reports.evaluation_folder import Evaluation, figure_of
 from reports.style import PAPER_STRUCTURES, STRUCTURE_NAMES
@@ -22,6 +22,7 @@ def dice_table(evaluation: Evaluation) -> Table | Missing:
     def row(statistic: str) -> tuple[Cell, ...]:
         return ours(*(number(figure_of(block, statistic), 3) for block in blocks))
 
+    sure = [between(*evaluation.confidence(key), 3) for key in ("dice.LV.ED", "dice.LV.ES", "dice.LV")]
     undefined = sum(int(figure_of(blocks[-1], key, 0)) for key in ("undefined", "failed"))
     return Table(
         "table-1",
@@ -37,6 +38,7 @@ def dice_table(evaluation: Evaluation) -> Table | Missing:
                 *from_paper(*(number(paper.DICE_LV_LECLERC[p], 3) for p in ("ED", "ES")), DASH),
             ),
             (Cell("ours: mean"), *row("mean")),
+            *([(Cell("ours: 95 % CI of the mean"), *ours(*(words or DASH for words in sure)))] if any(sure) else []),
             (Cell("ours: median"), *row("median")),
             (Cell("ours: frames"), *ours(*(str(int(figure_of(block, "n", 0))) for block in blocks))),
         ),
@@ -59,7 +61,12 @@ def segmentation_table(evaluation: Evaluation) -> Table | Missing:
         "sensitivity": ("sensitivity", 3),
         f"d_m, {unit}": (f"mean_absolute_distance_{unit}", 2),
         f"d_H, {unit}": (f"hausdorff_{unit}", 2),
+        f"HD95, {unit}": (f"hausdorff95_{unit}", 2),
+        "surface Dice": ("surface_dice", 3),
     }
+    # Evaluations made before there were the last two do not have them.
+    judged = {key for structure in evaluation.structures for key in evaluation.block("metrics", structure)}
+    metrics = {name: metric for name, metric in metrics.items() if metric[0] in judged}
     phases = {"ED and ES": ("metrics",), "ED": ("metrics_by_phase", "ED"), "ES": ("metrics_by_phase", "ES")}
     rows: list[tuple[Cell, ...]] = []
     for structure in evaluation.structures:
@@ -67,14 +74,18 @@ def segmentation_table(evaluation: Evaluation) -> Table | Missing:
         rows.append(ours(f"{structure}, {name}" if name else structure))
         for label, path in phases.items():
             blocks = [evaluation.block(*path, structure, key) for key, _ in metrics.values()]
+            dice = evaluation.block(*path, structure, "dice")
             rows.append(
                 ours(
                     label,
-                    str(int(figure_of(blocks[0], "n", 0))),
-                    str(sum(int(figure_of(blocks[0], key, 0)) for key in ("undefined", "failed"))),
+                    str(int(figure_of(dice, "n", 0))),
+                    str(sum(int(figure_of(dice, key, 0)) for key in ("undefined", "failed"))),
                     *(
-                        mean_sd(figure_of(block, "mean"), figure_of(block, "sd"), digits)
-                        for block, (_, digits) in zip(blocks, metrics.values(), strict=True)
+                        above(
+                            mean_sd(figure_of(block, "mean"), figure_of(block, "sd"), digits),
+                            _confidence(evaluation, key, structure, digits) if path == ("metrics",) else "",
+                        )
+                        for block, (key, digits) in zip(blocks, metrics.values(), strict=True)
                     ),
                 )
             )
@@ -85,9 +96,32 @@ def segmentation_table(evaluation: Evaluation) -> Table | Missing:
         tuple(rows),
         (
             "CPA: class pixel accuracy, TP/(TP+FP). d_m: mean absolute distance between the contours; d_H: Hausdorff "
-            "distance, the largest. n and “no Dice” count frames with and without a defined Dice.",
+            "distance, the largest."
+            + (
+                " HD95: the 95th percentile of the distances instead of the largest."
+                if f"hausdorff95_{unit}" in judged
+                else ""
+            )
+            + (
+                " Surface Dice: share of the two contours that lie within 2 mm of each other."
+                if "surface_dice" in judged
+                else ""
+            )
+            + " n and “no Dice” count frames with and without a defined Dice.",
+            *(
+                ["Below ED and ES: 95 % CI of the mean, by patient."]
+                if any(math.isfinite(evaluation.confidence(f"dice.{s}")[0]) for s in evaluation.structures)
+                else []
+            ),
         ),
     )
+
+
+def _confidence(evaluation: Evaluation, metric: str, structure: str, digits: int) -> str:
+    """The confidence interval of a structure's mean: `hausdorff_mm` is `hausdorff.LV_mm` there."""
+    name, _, unit = metric.rpartition("_")
+    key = f"{name}.{structure}_{unit}" if unit == evaluation.length_unit else f"{metric}.{structure}"
+    return between(*evaluation.confidence(key), digits)
 
 
 def dice_by_epoch(evaluation: Evaluation) -> Drawing | Missing:

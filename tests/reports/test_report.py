@@ -117,9 +117,15 @@ def test_headline_and_limits(tmp_path):
     ]
     text = read(write_report(write_evaluation(tmp_path, frames, data="camus:../shared/data/camus_subset"))).text
     # Distances 1, 1, 3, 1: median 1. Diameters 30, 28 for 30: MAE 1.
-    assert "On 3 frames of 2 patients, half of the hinge points found by the network lie within 1.0 mm" in text
-    assert "the annulus diameter is off by 1.0 mm on average; 1 of 3 frames could not be measured" in text
-    assert "Frames that could not be measured 1 of 3 1: predicted LV and LA do not touch" in text
+    # Draws: the first patient twice (distances 1, 1), both, or the second twice (3, 1): medians 1, 1, 2.
+    assert (
+        "On 3 frames of 2 patients, half of the hinge points found by the network lie within 1.0 mm "
+        "(95 % CI 1.0 to 2.0) of the reference, and the annulus diameter is off by 1.0 mm (0.0 to 2.0) on average; "
+        "1 of 3 frames could not be measured"
+    ) in text
+    assert "1 of 3 95 % CI 0 % to 50 % 1: predicted LV and LA do not touch" in text
+    assert "drawn with replacement 2000 times" in text
+    assert "percentile bootstrap, seed 0" in text
     assert "Research use only. Not a medical device" in text
     assert "derived from the reference masks" in text
     assert "not the size of the full annulus" in text

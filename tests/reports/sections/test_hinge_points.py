@@ -8,7 +8,7 @@ from tests.reports.worked import FRAMES, cells, lines, values
 
 def test_distances(evaluation):
     # 1, 1, 2, 2, 3, 5: mean 14/6, 85 % at index 4.25: 3 + 0.25·2; 4, 5 and 6 of 6 within 2, 3 and 5 mm.
-    expected = ["6", "0", "2.00", "2.33", "3.50", "5.00", "67 %", "83 %", "100 %"]
+    expected = ["6", "0", "2.00", "1.00 to 4.00", "2.33", "3.50", "5.00", "67 %", "83 %", "100 %"]
     assert values(hinge_points.distance_table(evaluation), "A4C-ED") == expected
     assert values(hinge_points.distance_table(evaluation), "all")[:2] == ["6", "2"]
 

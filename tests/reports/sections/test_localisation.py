@@ -30,7 +30,8 @@ def test_table_1_beside_ours(located):
     assert values(table, "paper: U-L2-mu-m5") == paper
     assert values(table, "paper: LU-Net-m5 (§V-D)")[:5] == ["0.906", "1.5", "1.5", "3.3", "3.5"]
     # sd: of .9, .8, .7 it is .1; of 0, 2, 4 it is 2; of 1, 3, 2 it is 1; of 1, 1, 4 it is √3.
-    ours = ["0.800 ± 0.100", "2.0 ± 2.0", "2.0 ± 1.0", "3.0 ± 0.0", "2.0 ± 1.7", "3", "1", "33 %"]
+    ours = ["0.800 ± 0.100\n0.700 to 0.850", "2.0 ± 2.0", "2.0 ± 1.0", "3.0 ± 0.0", "2.0 ± 1.7", "3", "1"]
+    ours.append("33 %\n0 to 50")  # the first patient twice, both, the second twice: a half, a third, none
     assert values(table, "ours: u_l2-m5, all") == ours
     assert values(table, "ours: A4C-ES") == ["0.800", "2.0", "3.0", "3.0", "1.0", "1", "1", "100 %"]
     assert [row[0].text for row in table.rows if row[0].text.startswith("ours")] == [
