@@ -20,9 +20,13 @@ Frames (`frames.py`). `structure` is LV, MYO, LA, EPI (= LV ∪ MYO) …, or one
   `image_quality` (unit `grade`, Poor 1, Medium 2, Good 3); `oracle_margin` where the frame was cropped to the box of
   its reference before the network saw it: the margin of that box.
 
-Patients (`patients.py`). `structure` is LV, `case` the patient: `{edv,esv,ef}_{reference,predicted,constructed}`
-(biplane), and `{edv,esv,ef}_{a4c,a2c}_{reference,predicted}`, the single-plane estimates that stand in where a view is
-missing.
+Patients (`patients.py`); `case` is the patient.
+
+- LV: `{edv,esv,ef}_{reference,predicted,constructed}` (biplane), and `{edv,esv,ef}_{a4c,a2c}_{reference,predicted}`,
+  the single-plane estimates that stand in where a view is missing;
+- LA, of a network that outlines it: `lav_{ed,es}_{reference,predicted}` (biplane area–length), `lav_discs_{ed,es}_…`
+  (biplane discs), `lav_{a4c,a2c}_{ed,es}_…` (area–length of one view), and `la_cut_by_sector_{ed,es}_…` (flag): 1 where
+  the sector cuts the atrium of either view, so that its volume is too small.
 
 Lengths are in mm where the pixel pitch is known and in px where it is not; `unit` says which.
 `status` is `ok`, or says why `value` is empty; no row is left out because its measurement failed.
@@ -61,7 +65,7 @@ NO_REFERENCE_BOX = "no_reference_box"
 NO_SPACING = "no_spacing"
 """A volume needs millimetres and the pixel pitch is unknown."""
 NO_VOLUME = "no_volume"
-"""The left ventricle has no extent to take a volume of."""
+"""The chamber has no extent to take a volume of."""
 SEVERAL_FRAMES = "several_frames"
 """The patient has several frames of one view and phase, so which of them a volume is of is not known."""
 NO_CALIBRATION = "no_calibration"

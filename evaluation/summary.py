@@ -15,9 +15,11 @@ pixel pitch is unknown):
   `hinge_constructed`, `hinge_reference_vs_constructed` {subgroup: HINGE} where the truth is constructed, else {}.
 - `annulus` {subgroup: ANNULUS}; `annulus_constructed` likewise.
 - `clinical` {`edv`, `esv` (ml), `ef` (percent): CLINICAL} from two views; `clinical_single_plane` {`A4C`, `A2C`: the
-  same from one}; `clinical_constructed`, `clinical_reference_vs_constructed` where the truth is constructed, else {}.
+  same from one}; `clinical_constructed`, `clinical_reference_vs_constructed` where the truth is constructed, else {};
+  `clinical_la` {`lav_ed`, `lav_es`, `lav_discs_ed`, …, `lav_a4c_ed`, … (ml): CLINICAL} of the left atrium, else {}.
 - `confidence` {figure: {`estimate`, `low`, `high`, `n`, `patients`}}: 95 % confidence intervals of the headline
   figures, by patient (`confidence.py` names them); `bootstrap` {`level`, `resamples`, `seed`}: how they are made.
+- `quality`: which measurements to trust, as `quality.quality_block` describes it.
 - `outliers` {name: frames}, `outlier_cases` {name: [case]}; `failures` [{`case`, `status`}]: the frames without hinge
   errors.
 
@@ -34,7 +36,8 @@ The blocks:
 - ANNULUS: `frames`, `failed`; by `diameter_mm`: `median_reference` and {`before`, …: SIGNED with `median_predicted`,
   `mae` (= `mean_absolute`) and `loa` (1.96 sd)}.
 - CLINICAL: `n`, `failed`, `r`, `bias` (the mean), `loa` (half-width), `loa_lower`, `loa_upper`, `mae`,
-  `mean_reference`, `mean_predicted`: as the lu_net paper has them.
+  `mean_reference`, `mean_predicted`: as the lu_net paper has them; `r2`: r squared, the cmr_dense_unet paper's
+  "Correlation (R2)"; `determination`: the coefficient of determination, which a bias lowers.
 
 Subgroups are A4C-ED, A4C-ES, A2C-ED, A2C-ES, any other view and phase there is, and all. A frame is off-centre when
 its left atrium is cut off: by construction where that is known, else in the reference, else in the prediction.
@@ -47,8 +50,10 @@ from typing import Any
 from data_pipeline.sample import Phase
 from evaluation import confidence
 from evaluation.boxes import BOX_IOU, BOX_OUT
+from evaluation.clinical import clinical_block
 from evaluation.frames import LA_CUT, LA_CUT_CONSTRUCTED, ORACLE_MARGIN
-from evaluation.patients import VOLUME_VIEWS
+from evaluation.patients import LA_VOLUME_UNITS, VOLUME_VIEWS
+from evaluation.quality import quality_block
 from evaluation.rows import (
     ANNULUS,
     BOX,
@@ -73,18 +78,16 @@ from evaluation.summary_blocks import (
     Rows,
     accuracy_block,
     annulus_block,
-    clinical_block,
     hinge_block,
     localisation_block,
     metrics_block,
     position_row,
 )
+from postprocessing.anatomy import PHYSIOLOGICAL_ANNULUS_MM, is_physiological
 from postprocessing.calibration import POOLED
 from postprocessing.measurement import FLAGS
 
 SUBGROUPS = ("A4C-ED", "A4C-ES", "A2C-ED", "A2C-ES")
-PHYSIOLOGICAL_ANNULUS_MM = (15.0, 60.0)
-"""ASSUMED; generous beside the 22 to 41 mm (5th to 95th percentile) that the hinge_points paper cites in §4.2."""
 
 
 def summarise(rows: Iterable[CaseRow], *, data: str, split: str) -> Json:
@@ -142,12 +145,16 @@ def summarise(rows: Iterable[CaseRow], *, data: str, split: str) -> Json:
         "clinical_reference_vs_constructed": clinical_block(patients, CONSTRUCTED, "_reference")
         if has_true_volumes
         else {},
+        "clinical_la": clinical_block(patients, "_reference", "_predicted", structure="LA", quantities=LA_VOLUME_UNITS)
+        if any(("LA", "lav_es_predicted") in found for found in patients)
+        else {},
         "confidence": confidence.confidence_block(rows),
         "bootstrap": {
             "level": confidence.LEVEL,
             "resamples": confidence.RESAMPLES,
             "seed": confidence.SEED,
         },
+        "quality": quality_block(rows),
         "outliers": {name: len(found) for name, found in outliers.items()},
         "outlier_cases": outliers,
         "failures": [
@@ -235,13 +242,14 @@ def _outliers(frames: Mapping[str, Rows], *, judge_hinge_points: bool) -> dict[s
     if any((BOX, BOX_OUT) in frame for frame in frames.values()):
         outliers[BOX_OUT] = [case for case, f in frames.items() if (BOX, BOX_OUT) in f and f[BOX, BOX_OUT].value == 1]
     for flag in FLAGS:
+        if flag in outliers:
+            continue  # what the rows of the diameter say is known without those of the flag
         outliers[flag] = [case for case, f in frames.items() if (FRAME, flag) in f and f[FRAME, flag].value == 1]
     return outliers
 
 
 def _unphysiological(diameter: CaseRow) -> bool:
-    low, high = PHYSIOLOGICAL_ANNULUS_MM
-    return diameter.unit == "mm" and diameter.value is not None and not low <= diameter.value <= high
+    return diameter.unit == "mm" and diameter.value is not None and not is_physiological(diameter.value)
 
 
 def _without_nan(value: Any) -> Any:

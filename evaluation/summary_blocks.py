@@ -7,7 +7,6 @@ from typing import Any
 from evaluation.boxes import BOX_ERRORS, BOX_IOU, BOX_OUT
 from evaluation.frames import DISTANCES, PIXEL_ACCURACY, RATIOS
 from evaluation.hinge_points import POINTS
-from evaluation.patients import VOLUME_UNITS
 from evaluation.rows import (
     ANNULUS,
     BOX,
@@ -132,14 +131,23 @@ def annulus_block(frames: Sequence[Rows], comparison: Comparison) -> Json:
     return block
 
 
-def clinical_block(patients: Sequence[Rows], reference: str, prediction: str) -> Json:
-    """CLINICAL, by quantity; only patients with both rows, measured or failed, are counted."""
-    return {quantity: _agreement(patients, quantity + reference, quantity + prediction) for quantity in VOLUME_UNITS}
-
-
 def position_row(frame: Rows) -> CaseRow:
     """A row that every frame has, for its view, phase and unit."""
     return frame[ANNULUS, "amvl_error"]
+
+
+def pair(case: Rows, structure: str, first: str, second: str) -> tuple[float, float] | None:
+    """Two values of a case, None unless it has both."""
+    a, b = case.get((structure, first)), case.get((structure, second))
+    if a is None or b is None or a.value is None or b.value is None:
+        return None
+    return a.value, b.value
+
+
+def unzipped(pairs: Sequence[tuple[float, float] | None]) -> tuple[list[float], list[float]]:
+    """The two series of the pairs that are there."""
+    there = [both for both in pairs if both is not None]
+    return [first for first, _ in there], [second for _, second in there]
 
 
 def _statistics(rows: Sequence[CaseRow], *, absolute: bool = False) -> Json:
@@ -185,34 +193,16 @@ def _positions(
 ) -> tuple[list[float], list[float]]:
     """Measured and target values of the frames that have both."""
     pairs = [
-        _pair(frame, ANNULUS, f"{q}_{comparison.measured}{suffix}", f"{q}_{comparison.target}")
+        pair(frame, ANNULUS, f"{q}_{comparison.measured}{suffix}", f"{q}_{comparison.target}")
         for q in quantities
         for frame in frames
     ]
-    return _unzipped(pairs)
+    return unzipped(pairs)
 
 
 def _frames_and_failed(frames: Sequence[Rows], comparison: Comparison) -> Json:
     errors = _found(frames, f"amvl_error{comparison.against}")
     return {"frames": len(errors), "failed": sum(row.status != OK for row in errors)}
-
-
-def _agreement(patients: Sequence[Rows], reference: str, prediction: str) -> Json:
-    asked = [found for found in patients if ("LV", reference) in found and ("LV", prediction) in found]
-    target, measured = _unzipped([_pair(found, "LV", reference, prediction) for found in asked])
-    bland_altman = agreement.bland_altman(target, measured)
-    return {
-        "n": len(target),
-        "failed": len(asked) - len(target),
-        "r": agreement.pearson_r(target, measured),
-        "bias": bland_altman.bias,
-        "loa": bland_altman.limits_of_agreement,
-        "loa_lower": bland_altman.lower,
-        "loa_upper": bland_altman.upper,
-        "mae": agreement.mean_absolute_error(target, measured),
-        "mean_reference": agreement.mean(target),
-        "mean_predicted": agreement.mean(measured),
-    }
 
 
 def _by_unit(frames: Sequence[Rows]) -> dict[str, list[Rows]]:
@@ -229,17 +219,3 @@ def _found(frames: Sequence[Rows], metric: str) -> list[CaseRow]:
 
 def _values(rows: Sequence[CaseRow]) -> list[float]:
     return [row.value for row in rows if row.value is not None]
-
-
-def _pair(case: Rows, structure: str, first: str, second: str) -> tuple[float, float] | None:
-    """Two values of a case, None unless it has both."""
-    a, b = case.get((structure, first)), case.get((structure, second))
-    if a is None or b is None or a.value is None or b.value is None:
-        return None
-    return a.value, b.value
-
-
-def _unzipped(pairs: Sequence[tuple[float, float] | None]) -> tuple[list[float], list[float]]:
-    """The two series of the pairs that are there."""
-    there = [pair for pair in pairs if pair is not None]
-    return [first for first, _ in there], [second for _, second in there]
