@@ -6,7 +6,6 @@ import os
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +14,14 @@ from shell.command import INTERRUPTED, add_debug_option, run_command
 from shell.errors import UsageError
 
 if TYPE_CHECKING:
-    from studies.work import Result
+    from studies.engines import Engine
 
 EXAMPLES = """examples:
   python reproduce.py --list                                                    the studies
   python reproduce.py vds_unet_table4                                           on simulated hearts, at full size
   python reproduce.py lu_net_table2 --data camus:PATH --folds 5 --seeds 0 1     one fold, two seeds
+  python reproduce.py lu_net_table2 --data camus:PATH --status                  how far it is, and what ran where
+  python reproduce.py lu_net_table2 --data camus:PATH --engine ray --workers 2  on a Ray cluster, two jobs a machine
   python reproduce.py hinge_points --data phantom --set epochs=3 input_height=128 input_width=128
 The same command again goes on where it was stopped, and does nothing twice.
 """
@@ -35,27 +36,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", metavar="SPEC", help="phantom, phantom:PATH, camus:PATH, … (default: the plan's)")
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path("runs/studies"), help="default: runs/studies")
     parser.add_argument("--set", metavar="key=value", nargs="+", action="extend", default=[], help="for every recipe")
-    parser.add_argument("--folds", metavar="K", nargs="+", type=fold_number, help="1-10, or none for one split")
+    parser.add_argument("--folds", metavar="K", nargs="+", help="1-10, all of them, or none for one split")
     parser.add_argument("--seeds", metavar="N", nargs="+", type=int, help="default: the plan's")
     parser.add_argument("--only", metavar="NAME", nargs="+", default=[], help="these networks or rows of the tables")
-    parser.add_argument("--workers", metavar="N", type=int, default=1, help="jobs at a time (default: 1)")
-    parser.add_argument(
-        "--list", action="store_true", help="show the studies, or the jobs of PLAN and how far they are"
-    )
+    parser.add_argument("--workers", metavar="N", type=int, default=1, help="jobs at a time on a machine (default: 1)")
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="this machine, or a Ray cluster")
+    parser.add_argument("--status", action="store_true", help="how far the jobs of PLAN are, and the ledger; runs none")
+    parser.add_argument("--list", action="store_true", help="show the studies, or the jobs of PLAN by their folders")
     add_debug_option(parser)
     arguments = parser.parse_args(argv)
     if arguments.plan is None:
         if not arguments.list:
             raise UsageError("a PLAN is needed; --list shows them")
         return show_plans()
+    arguments.folds = None if arguments.folds is None else fold_numbers(arguments.folds)
     if arguments.workers < 1:
         raise UsageError(f"--workers must be at least 1. Received: {arguments.workers}")
     return study(arguments)
 
 
-def fold_number(text: str) -> int | None:
-    """`3`, or None for `none`."""
-    return None if text.lower() == "none" else int(text)
+def fold_numbers(words: Sequence[str]) -> tuple[int | None, ...]:
+    """`3 5` as numbers; `all` as all ten; `none` as None, the one split.
+
+    Raises:
+        UsageError: something else, or one of the two words beside others.
+    """
+    from data_pipeline.splits import FOLDS, checked_fold
+
+    known: dict[str, tuple[int | None, ...]] = {"all": tuple(range(1, FOLDS + 1)), "none": (None,)}
+    if len(words) == 1 and words[0].lower() in known:
+        return known[words[0].lower()]
+    if not all(word.isdecimal() for word in words):
+        raise UsageError(
+            f"--folds takes numbers from 1 to {FOLDS}, or `all`, or `none` alone. Received: {' '.join(words)}"
+        )
+    return tuple(dict.fromkeys(checked_fold(int(word)) for word in words))
 
 
 def show_plans() -> int:
@@ -75,11 +90,12 @@ def show_plans() -> int:
 def study(arguments: argparse.Namespace) -> int:
     """Does the jobs of a study that are not done, then writes its tables from all that are."""
     from studies.catalogue import plan_by_name
-    from studies.engines import local
     from studies.jobs import make_jobs
     from studies.page import write_page
     from studies.plan import only
+    from studies.progress import watched
     from studies.results import as_text, tables_of, write_tables
+    from studies.status import counts_text, jobs_text, ledger_text, statuses
     from studies.work import do_job
 
     plan = plan_by_name(arguments.plan)
@@ -89,7 +105,7 @@ def study(arguments: argparse.Namespace) -> int:
         networks,
         data=arguments.data or plan.default_data,
         folds=arguments.folds or plan.folds,
-        seeds=arguments.seeds or plan.seeds,
+        seeds=tuple(dict.fromkeys(arguments.seeds or plan.seeds)),
         settings=arguments.set,
         out=arguments.out,
     )
@@ -97,10 +113,10 @@ def study(arguments: argparse.Namespace) -> int:
         for job in jobs:
             print(f"{job.state():<8} {job.folder}")
         return 0
-    if arguments.workers > 1:  # or each of them takes every core; two studies with other thread numbers may differ
-        cores = max(1, len(os.sched_getaffinity(0)) // arguments.workers)
-        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
-            os.environ.setdefault(name, str(cores))
+    if arguments.status:
+        found = statuses(jobs)
+        print(f"{plan.name}: {counts_text(found)}\n\n{jobs_text(found)}\n\nledger:\n{ledger_text(jobs)}")
+        return 0
     waiting = [job for job in jobs if job.state() != "done"]
     print(f"{plan.name}: {len(jobs)} jobs, {len(jobs) - len(waiting)} of them done before", flush=True)
     folder = arguments.out / plan.name
@@ -112,11 +128,14 @@ def study(arguments: argparse.Namespace) -> int:
         write_tables(folder, plan, tables)
         return as_text(tables), write_page(folder, plan, tables, jobs, failed=failed, command=command)
 
-    begun = time.monotonic()
     try:
-        with terminating_like_interrupt(), contextlib.closing(local(arguments.workers)(waiting, do_job)) as results:
-            for number, result in enumerate(results, start=1):
-                print(progress_line(result, number, len(waiting), time.monotonic() - begun), flush=True)
+        engine = engine_of(arguments) if waiting else None
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(terminating_like_interrupt())  # after Ray, which has a handler of its own
+            tell = stack.enter_context(watched(waiting))
+            results = stack.enter_context(contextlib.closing(engine(waiting, do_job))) if engine else ()
+            for result in results:
+                tell(result)
                 if result.outcome == "interrupted":
                     raise KeyboardInterrupt
                 if result.outcome == "failed":
@@ -135,6 +154,19 @@ def study(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def engine_of(arguments: argparse.Namespace) -> "Engine":
+    """The engine that was asked for, `--workers` jobs at a time on each of its machines."""
+    from studies.engines import connected_ray, local, on_ray
+
+    if arguments.engine == "ray":
+        return on_ray(connected_ray(), arguments.workers)
+    if arguments.workers > 1:  # or each of them takes every core; two studies with other thread numbers may differ
+        cores = max(1, len(os.sched_getaffinity(0)) // arguments.workers)
+        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+            os.environ.setdefault(name, str(cores))
+    return local(arguments.workers)
+
+
 @contextlib.contextmanager
 def terminating_like_interrupt() -> Iterator[None]:
     """A polite kill ends a study as Ctrl-C does: the processes of its jobs are not left behind."""
@@ -143,23 +175,6 @@ def terminating_like_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def progress_line(result: "Result", number: int, total: int, seconds: float) -> str:
-    """What became of a job, and how long the others may take if they take as long."""
-    line = f"[{number}/{total}] {result.job}: {result.outcome} in {duration(result.seconds)}"
-    if result.message:
-        line += f": {result.message}"
-    if number < total:
-        line += f"; about {duration(seconds / number * (total - number))} left"
-    return line
-
-
-def duration(seconds: float) -> str:
-    """`40 s`, `12 min` or `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 if __name__ == "__main__":

@@ -1,20 +1,42 @@
 """Functions that take one figure of a paper's table from an evaluation: what a plan's columns are made of."""
 
+import dataclasses
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from metrics import agreement
 from reports.evaluation_folder import ALL, ANNULUS, Evaluation, Row, Series
 
-Figure = Callable[[Evaluation], float]
-"""An evaluation folder → a figure; NaN where it was not measured."""
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure with what it is made of.
+
+    Attributes:
+        value: NaN where it was not measured.
+        sd: standard deviation over the frames, of a mean over frames; NaN of anything else.
+        n: frames or patients.
+    """
+
+    value: float
+    sd: float = math.nan
+    n: int = 0
+
+
+NOTHING = Measured(math.nan)
+
+Figure = Callable[[Evaluation], Measured]
+"""An evaluation, or several pooled → a figure."""
 
 Patients = Callable[[Evaluation], frozenset[str]]
-"""An evaluation folder → the patients that are left out."""
+"""An evaluation → the patients that are left out."""
 
 POOR = 1.0  # grade of image_quality
+OUTLIER = "OUTLIER"
+GEOMETRIC, ANATOMICAL = "geometric", "anatomical"
 
 
 def everyone(evaluation: Evaluation) -> frozenset[str]:  # noqa: ARG001  the others look
@@ -41,7 +63,7 @@ def mean_of(
     subgroup: str = ALL,
     phase: str | None = None,
 ) -> Figure:
-    """The mean of a metric over the frames; NaN where it is in another unit (px for mm).
+    """The mean of a metric over the frames, with its standard deviation; NaN where it is in another unit (px for mm).
 
     Args:
         structure: of the rows of cases.csv.
@@ -53,13 +75,35 @@ def mean_of(
         phase: `ED` or `ES`; None takes both.
     """
 
-    def figure(evaluation: Evaluation) -> float:
+    def figure(evaluation: Evaluation) -> Measured:
         series = evaluation.series(
             metric, structure=structure, subgroup=subgroup, where=_kept(evaluation, without, phase)
         )
         if series.unit != unit:
-            return math.nan
-        return agreement.mean(np.abs(series.values) if absolute else series.values)
+            return NOTHING
+        values = np.abs(series.values) if absolute else series.values
+        return Measured(agreement.mean(values), agreement.standard_deviation(values), series.n)
+
+    return figure
+
+
+def share_of(structure: str, *flags: str, without: Patients = everyone) -> Figure:
+    """The share of frames, or of patients, that have all of these flags, of those where each of them is known.
+
+    Args:
+        structure: of the rows of cases.csv.
+        flags: metrics of them, in unit `flag`.
+        without: whom to leave out.
+    """
+
+    def figure(evaluation: Evaluation) -> Measured:
+        judged: dict[str, list[float]] = {}
+        for flag in flags:
+            series = evaluation.series(flag, structure=structure, where=_kept(evaluation, without, None))
+            for case, value in zip(series.cases, series.values, strict=True):
+                judged.setdefault(case, []).append(value)
+        known = [all(values) for values in judged.values() if len(values) == len(flags)]
+        return Measured(sum(known) / len(known), n=len(known)) if known else NOTHING
 
     return figure
 
@@ -69,11 +113,12 @@ def median_of(
 ) -> Figure:
     """The median of one metric, or of several pooled, over the frames of a subgroup."""
 
-    def figure(evaluation: Evaluation) -> float:
+    def figure(evaluation: Evaluation) -> Measured:
         series = evaluation.series(*metrics, structure=structure, subgroup=subgroup)
         if series.unit != unit:
-            return math.nan
-        return agreement.percentiles(np.abs(series.values) if absolute else series.values).median
+            return NOTHING
+        values = np.abs(series.values) if absolute else series.values
+        return Measured(agreement.percentiles(values).median, n=series.n)
 
     return figure
 
@@ -87,14 +132,14 @@ def of_volumes(quantity: str, compare: Callable[[Series, Series], float], *, wit
         without: whom to leave out.
     """
 
-    def figure(evaluation: Evaluation) -> float:
+    def figure(evaluation: Evaluation) -> Measured:
         reference, prediction = evaluation.pairs(
             f"{quantity}_reference",
             f"{quantity}_predicted",
             structure="LV",
             where=_kept(evaluation, without, None),
         )
-        return compare(reference, prediction)
+        return Measured(compare(reference, prediction), n=reference.n)
 
     return figure
 
@@ -121,7 +166,17 @@ def absolute_error(reference: Series, prediction: Series) -> float:
 
 def in_percent(figure: Figure) -> Figure:
     """A share as a percentage."""
-    return lambda evaluation: 100.0 * figure(evaluation)
+
+    def percentage(evaluation: Evaluation) -> Measured:
+        found = figure(evaluation)
+        return dataclasses.replace(found, value=100.0 * found.value, sd=100.0 * found.sd)
+
+    return percentage
+
+
+def not_measured(evaluation: Evaluation) -> Measured:  # noqa: ARG001  whatever it is
+    """Of a row whose figure we do not take."""
+    return NOTHING
 
 
 def _kept(evaluation: Evaluation, without: Patients, phase: str | None) -> Callable[[Row], bool]:

@@ -1,6 +1,7 @@
 """What a study is: the networks it trains, how often, and the tables of its paper that they fill."""
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -50,6 +51,10 @@ class Column:
     needs: tuple[str, ...] = ()
 
 
+Stated = float | tuple[float, float]
+"""A figure of the paper, with its standard deviation where the paper gives one."""
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of the paper's table.
@@ -64,9 +69,14 @@ class Row:
 
     name: str
     network: Network | None
-    paper: Mapping[str, float]
+    paper: Mapping[str, Stated]
     note: str = ""
     figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
+
+    def stated(self, column: Column) -> tuple[float | None, float]:
+        """The paper's figure of a column and its standard deviation: None where it has none, NaN where no deviation."""
+        stated = self.paper.get(column.key)
+        return stated if isinstance(stated, tuple) else (stated, math.nan)
 
     def figure(self, column: Column) -> Figure:
         """How the row's figure of a column is taken from an evaluation."""

@@ -16,7 +16,9 @@ NOTHING_CHANGED = (
 )
 
 
-def reasons(plan: Plan, network: Network, jobs: Sequence[Job], *, asked: int) -> tuple[str, ...]:
+def reasons(
+    plan: Plan, network: Network, jobs: Sequence[Job], *, asked: int, also: Sequence[str] = ()
+) -> tuple[str, ...]:
     """What tells our figures of a network from the paper's.
 
     Args:
@@ -24,6 +26,7 @@ def reasons(plan: Plan, network: Network, jobs: Sequence[Job], *, asked: int) ->
         network: of it.
         jobs: the network's finished jobs; all have the same settings and data.
         asked: how many there should be.
+        also: what else is known, phrases.
 
     Returns:
         Short phrases; `NOTHING_CHANGED` alone where there is nothing to say.
@@ -37,7 +40,7 @@ def reasons(plan: Plan, network: Network, jobs: Sequence[Job], *, asked: int) ->
         found.append(f"the paper has {len(plan.folds)} folds, ours {ours}")
     if len(jobs) < asked:
         found.append(f"{asked - len(jobs)} of {asked} jobs are not done")
-    return tuple(found) or (NOTHING_CHANGED,)
+    return (*found, *also) or (NOTHING_CHANGED,)
 
 
 def _of_data(paper: PaperData, jobs: Sequence[Job]) -> list[str]:

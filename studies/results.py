@@ -1,6 +1,7 @@
 """A study's tables: the paper's figures beside ours, over the jobs that are done."""
 
 import csv
+import dataclasses
 import io
 import math
 import textwrap
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from metrics import agreement
-from reports.cells import DASH, number
+from reports.cells import DASH, mean_sd, number
 from reports.evaluation_folder import Evaluation, read_evaluation
+from reports.evaluation_folder import Row as EvaluationRow
 from shell.errors import UserError
 from shell.files import write_json, write_text
+from studies.figures import Measured, not_measured
 from studies.jobs import Job
 from studies.plan import Column, Network, Plan, Row, Table
 from studies.reasons import reasons
@@ -27,23 +30,34 @@ class Entry:
 
     Attributes:
         paper: the paper's, or None.
-        ours: of each job that has one.
+        paper_sd: its standard deviation, as the paper gives it; NaN where it gives none.
+        ours: of each seed that has one, over the test frames of all its folds together.
         lacking: why there is none of ours, or empty.
     """
 
     paper: float | None
-    ours: tuple[float, ...]
+    paper_sd: float
+    ours: tuple[Measured, ...]
     lacking: str = ""
 
     @property
     def mean(self) -> float:
-        """Over the jobs; NaN without one."""
-        return agreement.mean(self.ours)
+        """Over the seeds; NaN without one."""
+        return agreement.mean([measured.value for measured in self.ours])
 
     @property
     def sd(self) -> float:
-        """Over the jobs; NaN for fewer than two."""
-        return agreement.standard_deviation(self.ours)
+        """Over the seeds where there are several; of one seed over its frames, as in the papers; NaN if undefined."""
+        if len(self.ours) == 1:
+            return self.ours[0].sd
+        return agreement.standard_deviation([measured.value for measured in self.ours])
+
+    @property
+    def sd_over(self) -> str:
+        """What the standard deviation is over: `seeds`, `frames`, or empty where there is none."""
+        if not math.isfinite(self.sd):
+            return ""
+        return "frames" if len(self.ours) == 1 else "seeds"
 
     @property
     def difference(self) -> float:
@@ -59,6 +73,7 @@ class ResultRow:
         row: of the plan.
         entries: column key → figure.
         done, asked: jobs of its network.
+        pool: what our figures are of, `10 folds pooled, 500 patients`; empty where there are none.
         why: what tells ours from the paper's, phrases.
     """
 
@@ -66,6 +81,7 @@ class ResultRow:
     entries: Mapping[str, Entry]
     done: int
     asked: int
+    pool: str
     why: tuple[str, ...]
 
 
@@ -90,22 +106,20 @@ def tables_of(plan: Plan, networks: Sequence[Network], jobs: Sequence[Job]) -> l
     """
     done = {network: [job for job in jobs if job.network == network.name and _is_done(job)] for network in networks}
     asked = {network: sum(job.network == network.name for job in jobs) for network in networks}
-    evaluations = {job.name: read_evaluation(job.evaluation) for own in done.values() for job in own}
+    pools = {network: _pools(own) for network, own in done.items()}
     tables: list[ResultTable] = []
     for table in plan.tables:
         rows: list[ResultRow] = []
         for row in table.rows:
             if row.network is None:
-                entries = {column.key: Entry(row.paper.get(column.key), (), NOT_TRAINED) for column in table.columns}
-                rows.append(ResultRow(row, entries, 0, 0, (NOT_TRAINED,)))
+                entries = {column.key: Entry(*row.stated(column), (), NOT_TRAINED) for column in table.columns}
+                rows.append(ResultRow(row, entries, 0, 0, "", (NOT_TRAINED,)))
             elif row.network in done:
-                own = done[row.network]
-                entries = {
-                    column.key: _entry(row, column, own, [evaluations[job.name] for job in own])
-                    for column in table.columns
-                }
-                why = reasons(plan, row.network, own, asked=asked[row.network])
-                rows.append(ResultRow(row, entries, len(own), asked[row.network], why))
+                own, seeds = done[row.network], pools[row.network]
+                entries = {column.key: _entry(row, column, own, seeds) for column in table.columns}
+                also = [text for text in [_counted_once(seeds)] if text]
+                why = reasons(plan, row.network, own, asked=asked[row.network], also=also)
+                rows.append(ResultRow(row, entries, len(own), asked[row.network], _pool_text(own, seeds), why))
         if any(row.row.network for row in rows):
             tables.append(ResultTable(table, tuple(rows)))
     return tables
@@ -115,31 +129,94 @@ def _is_done(job: Job) -> bool:
     return job.state() == "done"
 
 
-def _entry(row: Row, column: Column, jobs: Sequence[Job], evaluations: Sequence[Evaluation]) -> Entry:
-    paper = row.paper.get(column.key)
+@dataclass(frozen=True)
+class Pool:
+    """The test frames of all folds of a seed, taken together.
+
+    Attributes:
+        evaluation: their rows, each patient's once.
+        patients: tested.
+        twice: patients that several folds tested.
+    """
+
+    evaluation: Evaluation
+    patients: int
+    twice: int
+
+
+def pooled(evaluations: Sequence[Evaluation]) -> Pool:
+    """Evaluations of several folds as one; a patient that several have tested counts in the first of them alone.
+
+    The papers give figures over all patients, each of whom one fold tests. Figures of the folds' own (summary.json)
+    are not those of all, so the pool has none.
+    """
+    seen: set[str] = set()
+    rows: list[EvaluationRow] = []
+    twice: set[str] = set()
+    for evaluation in evaluations:
+        own = {row.patient for row in evaluation.rows}
+        twice |= own & seen
+        rows += [row for row in evaluation.rows if row.patient not in seen]
+        seen |= own
+    return Pool(dataclasses.replace(evaluations[0], rows=tuple(rows), summary={}), len(seen), len(twice))
+
+
+def _pools(jobs: Sequence[Job]) -> list[Pool]:
+    """One pool for each seed of a network's done jobs."""
+    by_seed: dict[int, list[Evaluation]] = {}
+    for job in jobs:
+        by_seed.setdefault(job.seed, []).append(read_evaluation(job.evaluation))
+    return [pooled(evaluations) for evaluations in by_seed.values()]
+
+
+def _counted_once(pools: Sequence[Pool]) -> str:
+    twice = max((pool.twice for pool in pools), default=0)
+    return f"{counted(twice, 'patient')} tested in several folds: counted in the first alone" if twice else ""
+
+
+def _pool_text(jobs: Sequence[Job], pools: Sequence[Pool]) -> str:
+    """`3 seeds, each: 10 folds pooled, 500 patients tested`."""
+    if not pools:
+        return ""
+    folds = {job.fold for job in jobs}
+    patients = sorted({pool.patients for pool in pools})
+    number_text = f"{patients[0]}" if len(patients) == 1 else f"{patients[0]} to {patients[-1]}"
+    text = f"{number_text} patient{'' if number_text == '1' else 's'} tested"
+    if folds != {None}:
+        text = f"{counted(len(folds), 'fold')}{' pooled' if len(folds) > 1 else ''}, {text}"
+    return f"{counted(len(pools), 'seed')}, each: {text}" if len(pools) > 1 else text
+
+
+def counted(number_of: int, noun: str) -> str:
+    """`1 fold`, `3 folds`."""
+    return f"{number_of} {noun}{'' if number_of == 1 else 's'}"
+
+
+def _entry(row: Row, column: Column, jobs: Sequence[Job], pools: Sequence[Pool]) -> Entry:
+    paper, sd = row.stated(column)
     if not jobs:
-        return Entry(paper, (), "no job done")
+        return Entry(paper, sd, (), "no job done")
     missing = [name for name in column.needs if name not in jobs[0].recipe.classes]
     if missing:
-        return Entry(paper, (), f"no {' and '.join(missing)} among the classes")
-    figures = tuple(value for found in evaluations if math.isfinite(value := row.figure(column)(found)))
+        return Entry(paper, sd, (), f"no {' and '.join(missing)} among the classes")
+    take = row.figure(column)
+    if take is not_measured:
+        return Entry(paper, sd, (), "not measured of this row")
+    figures = tuple(found for pool in pools if math.isfinite((found := take(pool.evaluation)).value))
     if figures:
-        return Entry(paper, figures)
-    in_px = column.unit == "mm" and any(evaluation.length_unit == "px" for evaluation in evaluations)
-    return Entry(paper, (), "the pixel pitch is unknown" if in_px else "these frames give none")
+        return Entry(paper, sd, figures)
+    in_px = column.unit == "mm" and any(pool.evaluation.length_unit == "px" for pool in pools)
+    return Entry(paper, sd, (), "the pixel pitch is unknown" if in_px else "these frames give none")
 
 
 def ours_text(entry: Entry, digits: int) -> str:
-    """`0.912 ± 0.004`, with one digit more than the paper where there is room for doubt; a dash without a figure."""
-    if not entry.ours:
-        return DASH
-    spread = f" ± {number(entry.sd, digits)}" if math.isfinite(entry.sd) else ""
-    return number(entry.mean, digits) + spread
+    """`0.912 ± 0.004`; a dash without a figure."""
+    return mean_sd(entry.mean, entry.sd, digits)
 
 
 def paper_text(entry: Entry, digits: int) -> str:
     """The paper's figure, or a dash."""
-    return DASH if entry.paper is None else number(entry.paper, digits)
+    return DASH if entry.paper is None else mean_sd(entry.paper, entry.paper_sd, digits)
 
 
 def difference_text(entry: Entry, digits: int) -> str:
@@ -158,12 +235,14 @@ def lacking_of(row: ResultRow, columns: Sequence[Column]) -> list[str]:
 
 
 TEXT_WIDTH = 118
+SPREAD = "± is the standard deviation over the frames, or where there are several seeds over the seeds"
 
 
 def as_text(tables: Sequence[ResultTable]) -> str:
     """The tables for a terminal: of each row a line for paper, ours and difference; below all, why they differ."""
     lines: list[str] = []
     whys: dict[str, tuple[str, ...]] = {}
+    pools: dict[str, str] = {}
     for result in tables:
         lines += ["", result.table.title]
         block = _text_block(result)
@@ -177,6 +256,11 @@ def as_text(tables: Sequence[ResultTable]) -> str:
             if row.row.network is not None:
                 known = whys.get(row.row.network.name, row.why)
                 whys[row.row.network.name] = tuple(dict.fromkeys([*known, *lacking_of(row, result.table.columns)]))
+                pools[row.row.network.name] = row.pool
+    if any(pools.values()):
+        lines += ["", f"What ours are of; {SPREAD}:"]
+        for pool in dict.fromkeys(filter(None, pools.values())):
+            lines += _wrapped(f"{', '.join(name for name, own in pools.items() if own == pool)}: {pool}")
     lines += ["", "Why ours differ, as far as what was changed tells:"]
     for why in dict.fromkeys(whys.values()):
         names = ", ".join(name for name, own in whys.items() if own == why)
@@ -234,15 +318,19 @@ def as_json(plan: Plan, tables: Sequence[ResultTable]) -> dict[str, Any]:
                         "network": row.row.network.name if row.row.network else None,
                         "jobs_done": row.done,
                         "jobs_asked": row.asked,
+                        "pool": row.pool,
                         "why": list(row.why),
                         "note": row.row.note,
                         "columns": {
                             column.key: {
                                 "unit": column.unit,
                                 "paper": entry.paper,
-                                "ours": list(entry.ours),
+                                "paper_sd": defined(entry.paper_sd),
+                                "ours": [measured.value for measured in entry.ours],
+                                "n": [measured.n for measured in entry.ours],
                                 "mean": defined(entry.mean),
                                 "sd": defined(entry.sd),
+                                "sd_over": entry.sd_over or None,
                                 "difference": defined(entry.difference),
                                 "lacking": entry.lacking or None,
                             }
@@ -258,7 +346,10 @@ def as_json(plan: Plan, tables: Sequence[ResultTable]) -> dict[str, Any]:
     }
 
 
-CSV_COLUMNS = ("table", "row", "column", "unit", "paper", "ours_mean", "ours_sd", "jobs", "difference", "why")
+CSV_COLUMNS = (
+    *("table", "row", "column", "unit", "paper", "paper_sd"),
+    *("ours_mean", "ours_sd", "sd_over", "seeds", "jobs", "difference", "why"),
+)
 
 
 def as_csv(tables: Sequence[ResultTable]) -> str:
@@ -270,12 +361,12 @@ def as_csv(tables: Sequence[ResultTable]) -> str:
         for row in result.rows:
             for column in result.table.columns:
                 entry = row.entries[column.key]
-                figures = (entry.mean, entry.sd, entry.difference)
-                mean, sd, difference = ("" if not math.isfinite(value) else value for value in figures)
+                figures = (entry.paper_sd, entry.mean, entry.sd, entry.difference)
+                paper_sd, mean, sd, difference = ("" if not math.isfinite(value) else value for value in figures)
                 paper = "" if entry.paper is None else entry.paper
                 why = "; ".join([*row.why, entry.lacking] if row.done and entry.lacking else row.why)
-                cells = (result.table.key, row.row.name, column.key, column.unit, paper, mean, sd)
-                writer.writerow((*cells, len(entry.ours), difference, why))
+                cells = (result.table.key, row.row.name, column.key, column.unit, paper, paper_sd, mean, sd)
+                writer.writerow((*cells, entry.sd_over, len(entry.ours), row.done, difference, why))
     return text.getvalue()
 
 

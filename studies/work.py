@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -11,20 +12,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from shell.command import INTERRUPTED
 from shell.errors import UserError
 from shell.files import read_json, write_json
-from studies.jobs import STATE, Job, shown
+from shell.git import git_state
+from studies.jobs import PROJECT, STATE, Job, shown
 
 Outcome = Literal["done", "found", "failed", "interrupted"]
 Stopping = Callable[[], bool]
 """Asked from time to time by a running job: shall it stop?"""
 
 SECONDS_BETWEEN_LOOKS = 0.2
-SECONDS_BETWEEN_LINES = 60.0
 SECONDS_TO_STOP = 60.0
 """What a process gets to end after an interrupt, before it is killed."""
 
@@ -51,11 +54,16 @@ def never() -> bool:
     return False
 
 
-def do_job(job: Job, stopping: Stopping = never) -> Result:
+def do_job(job: Job, stopping: Stopping = never, worker: str = "local") -> Result:
     """Trains and evaluates a job, from where it was left; never raises for what goes wrong in it.
 
     A job that is done is left alone. Another process that works on it is waited for: also one whose study was killed,
     which goes on to the end of its training or evaluation.
+
+    Args:
+        job: the job.
+        stopping: asked from time to time.
+        worker: who does it, engine first, for the ledger: `local 0`, `ray 4711`.
     """
     begun = time.monotonic()
 
@@ -69,10 +77,10 @@ def do_job(job: Job, stopping: Stopping = never) -> Result:
             if job.state() == "done":
                 return result("found")
             for step, command in _steps(job):
-                exit_status = _run(job, step, command, lock, stopping)
+                exit_status = _run(job, step, command, lock, stopping, worker)
                 if exit_status == INTERRUPTED:
                     return result("interrupted")
-                log = job.folder / f"{step}.log"
+                log = log_of(job, step)
                 if exit_status != 0:
                     words = last_words(log) or "nothing was printed"
                     return result("failed", f"{step} ended with {exit_status}: {words} (all of it: {log})")
@@ -92,36 +100,46 @@ def _steps(job: Job) -> list[tuple[str, tuple[str, ...]]]:
     return [*train, ("evaluate", job.evaluate)]
 
 
-def _run(job: Job, step: str, command: Sequence[str], lock: int, stopping: Stopping) -> int:
+def _run(job: Job, step: str, command: Sequence[str], lock: int, stopping: Stopping, worker: str) -> int:
     """Runs a command, its output into the job's log; returns its exit status, `INTERRUPTED` where it was stopped."""
-    path = job.folder / f"{step}.log"
-    with path.open("ab") as log:
+    with log_of(job, step).open("ab") as log:
         log.write(f"$ {shown(command)}\n".encode())
         log.flush()
         begun = time.monotonic()
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a terminal's Ctrl-C is for us; we pass it on
-            pass_fds=(lock,),  # so the job stays locked for as long as anybody works on it
-        )
-        record(job, step, "begun", pid=child.pid, command=shown(command))
-        exit_status = _awaited(child, job, path, stopping)
-        record(job, step, "ended", exit_status=exit_status, seconds=round(time.monotonic() - begun, 3))
+        with _interruptible():
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a terminal's Ctrl-C is for us; we pass it on
+                pass_fds=(lock,),  # so the job stays locked for as long as anybody works on it
+            )
+        record(job, step, "begun", worker=worker, pid=child.pid, command=shown(command), **circumstances())
+        exit_status = INTERRUPTED
+        try:
+            exit_status = _awaited(child, stopping)
+        finally:
+            seconds = round(time.monotonic() - begun, 3)
+            record(job, step, "ended", worker=worker, exit_status=exit_status, seconds=seconds)
     return exit_status
 
 
-def _awaited(child: "subprocess.Popen[bytes]", job: Job, log: Path, stopping: Stopping) -> int:
-    told = time.monotonic()
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """A process begun in here can be interrupted, also where ours may not: the workers of Ray block SIGINT."""
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _awaited(child: "subprocess.Popen[bytes]", stopping: Stopping) -> int:
     try:
         while child.poll() is None:
             if stopping():
                 return _stopped(child)
-            if time.monotonic() - told >= SECONDS_BETWEEN_LINES:
-                told = time.monotonic()
-                print(f"{job.name}: {last_words(log) or 'nothing to tell yet'}", flush=True)
             time.sleep(SECONDS_BETWEEN_LOOKS)
     except BaseException:  # Ctrl-C, where the job runs in the main thread
         _stopped(child)
@@ -140,6 +158,11 @@ def _stopped(child: "subprocess.Popen[bytes]") -> int:
         if not isinstance(reason, subprocess.TimeoutExpired):
             raise
     return INTERRUPTED
+
+
+def log_of(job: Job, step: str) -> Path:
+    """What a job's training or evaluation has printed."""
+    return job.folder / f"{step}.log"
 
 
 def last_words(log: Path) -> str:
@@ -182,6 +205,7 @@ def record(job: Job, step: str, event: str, **details: Any) -> None:
         "job": job.name,
         "step": step,
         "digest": job.digest,
+        "data_digest": job.data_digest,
         "host": socket.gethostname(),
         **details,
     }
@@ -191,6 +215,25 @@ def record(job: Job, step: str, event: str, **details: Any) -> None:
         os.write(descriptor, (json.dumps(line) + "\n").encode())
     finally:
         os.close(descriptor)
+
+
+PACKAGES = ("tensorflow", "keras", "jax", "numpy")
+"""Whose versions the ledger names; a run's environment.json has all that matter."""
+
+
+def circumstances() -> dict[str, Any]:
+    """With what a step is done here: version of the project and of what it stands on, processors, backend."""
+    versions = {name: version(name) for name in PACKAGES if find_spec(name) is not None}
+    return {
+        "code": git_state(PROJECT),
+        "environment": {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "cores": len(os.sched_getaffinity(0)),
+            "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+            "packages": versions,
+        },
+    }
 
 
 def read_ledger(path: Path) -> list[dict[str, Any]]:

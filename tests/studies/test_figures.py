@@ -7,7 +7,7 @@ import pytest
 
 from reports.evaluation_folder import Evaluation, read_evaluation
 from studies import figures
-from studies.figures import mean_of, median_of, of_volumes, poor_images
+from studies.figures import mean_of, median_of, of_volumes, poor_images, share_of
 from tests.studies.made import row, write_evaluation
 
 FRAMES = ("a_4CH_ED", "a_4CH_ES", "b_4CH_ED", "b_2CH_ED")
@@ -31,40 +31,69 @@ def evaluation(tmp_path: Path) -> Evaluation:
 
 
 def test_the_mean_over_the_frames(evaluation: Evaluation) -> None:
-    assert mean_of("LV", "dice")(evaluation) == pytest.approx(0.65)
-    assert mean_of("LV", "dice", phase="ED")(evaluation) == pytest.approx(0.6)
-    assert mean_of("LV", "dice", subgroup="A4C-ES")(evaluation) == pytest.approx(0.8)
+    assert mean_of("LV", "dice")(evaluation).value == pytest.approx(0.65)
+    assert mean_of("LV", "dice", phase="ED")(evaluation).value == pytest.approx(0.6)
+    assert mean_of("LV", "dice", subgroup="A4C-ES")(evaluation).value == pytest.approx(0.8)
 
 
 def test_patients_with_a_poor_image_are_left_out_whole(evaluation: Evaluation) -> None:
     assert poor_images(evaluation) == {"b"}
-    assert mean_of("LV", "dice", without=poor_images)(evaluation) == pytest.approx(0.85)
+    assert mean_of("LV", "dice", without=poor_images)(evaluation).value == pytest.approx(0.85)
 
 
 def test_absolute_errors(evaluation: Evaluation) -> None:
-    assert mean_of("ANNULUS", "amvl_col_error", unit="mm")(evaluation) == 0.0
-    assert mean_of("ANNULUS", "amvl_col_error", unit="mm", absolute=True)(evaluation) == 2.5
-    assert median_of("amvl_col_error", absolute=True)(evaluation) == 2.5
-    assert median_of("amvl_col_error", "pmvl_col_error", absolute=True)(evaluation) == 3.0
-    assert median_of("amvl_col_error", subgroup="A2C-ED")(evaluation) == 3.0
+    assert mean_of("ANNULUS", "amvl_col_error", unit="mm")(evaluation).value == 0.0
+    assert mean_of("ANNULUS", "amvl_col_error", unit="mm", absolute=True)(evaluation).value == 2.5
+    assert median_of("amvl_col_error", absolute=True)(evaluation).value == 2.5
+    assert median_of("amvl_col_error", "pmvl_col_error", absolute=True)(evaluation).value == 3.0
+    assert median_of("amvl_col_error", subgroup="A2C-ED")(evaluation).value == 3.0
 
 
 def test_what_was_not_measured_is_nan(evaluation: Evaluation) -> None:
-    assert math.isnan(mean_of("LA", "dice")(evaluation))
-    assert math.isnan(mean_of("MV", "dice")(evaluation))
-    assert math.isnan(mean_of("LV", "hausdorff", unit="mm")(evaluation))  # pixels are no millimetres
-    assert math.isnan(median_of("pmvl_row_error")(evaluation))
-    assert math.isnan(of_volumes("edv", figures.correlation)(evaluation))
+    assert math.isnan(mean_of("LA", "dice")(evaluation).value)
+    assert math.isnan(mean_of("MV", "dice")(evaluation).value)
+    assert math.isnan(mean_of("LV", "hausdorff", unit="mm")(evaluation).value)  # pixels are no millimetres
+    assert math.isnan(median_of("pmvl_row_error")(evaluation).value)
+    assert math.isnan(of_volumes("edv", figures.correlation)(evaluation).value)
 
 
 def test_agreement_of_volumes(evaluation: Evaluation) -> None:
     """Differences −2 and +10: bias 4, standard deviation 8.485; patient c has no prediction."""
-    assert of_volumes("ef", figures.bias)(evaluation) == pytest.approx(4.0)
-    assert of_volumes("ef", figures.limits)(evaluation) == pytest.approx(1.96 * 72**0.5)
-    assert of_volumes("ef", figures.absolute_error)(evaluation) == pytest.approx(6.0)
-    assert of_volumes("ef", figures.correlation)(evaluation) == pytest.approx(1.0)
-    assert of_volumes("ef", figures.bias, without=poor_images)(evaluation) == pytest.approx(-2.0)
+    assert of_volumes("ef", figures.bias)(evaluation).value == pytest.approx(4.0)
+    assert of_volumes("ef", figures.limits)(evaluation).value == pytest.approx(1.96 * 72**0.5)
+    assert of_volumes("ef", figures.absolute_error)(evaluation).value == pytest.approx(6.0)
+    assert of_volumes("ef", figures.correlation)(evaluation).value == pytest.approx(1.0)
+    assert of_volumes("ef", figures.bias, without=poor_images)(evaluation).value == pytest.approx(-2.0)
 
 
 def test_percentages(evaluation: Evaluation) -> None:
-    assert figures.in_percent(mean_of("LV", "dice"))(evaluation) == pytest.approx(65.0)
+    assert figures.in_percent(mean_of("LV", "dice"))(evaluation).value == pytest.approx(65.0)
+
+
+def test_what_a_figure_is_made_of(evaluation: Evaluation) -> None:
+    dice = mean_of("LV", "dice")(evaluation)
+    assert (dice.n, dice.sd) == (4, pytest.approx(math.sqrt((0.25**2 + 0.15**2 + 0.05**2 + 0.45**2) / 3)))
+    percent = figures.in_percent(mean_of("LV", "dice"))(evaluation)
+    assert (percent.n, percent.sd) == (4, pytest.approx(100 * dice.sd))
+    assert of_volumes("ef", figures.bias)(evaluation).n == 2
+    assert math.isnan(of_volumes("ef", figures.bias)(evaluation).sd)
+    assert math.isnan(median_of("amvl_col_error")(evaluation).sd)
+
+
+def test_the_share_of_outliers(tmp_path: Path) -> None:
+    """Patients a to d: geometric 1 0 1 –, anatomical 1 0 0 1; both are known of three, and one of them is both."""
+    flags = {"geometric": (1.0, 0.0, 1.0, None), "anatomical": (1.0, 0.0, 0.0, 1.0)}
+    rows = [
+        row(patient, "OUTLIER", metric, value, "flag")
+        for metric, values in flags.items()
+        for patient, value in zip("abcd", values, strict=True)
+    ]
+    rows.append(row("a_4CH_ED", "FRAME", "image_quality", 1.0, "grade"))
+    evaluation = read_evaluation(write_evaluation(tmp_path / "outliers", rows))
+    geometric = share_of("OUTLIER", "geometric")(evaluation)
+    assert (geometric.value, geometric.n) == (pytest.approx(2 / 3), 3)
+    assert math.isnan(geometric.sd)
+    assert share_of("OUTLIER", "anatomical")(evaluation).value == pytest.approx(0.5)
+    assert share_of("OUTLIER", "geometric", "anatomical")(evaluation).value == pytest.approx(1 / 3)
+    assert share_of("OUTLIER", "geometric", without=poor_images)(evaluation).value == pytest.approx(0.5)
+    assert math.isnan(share_of("OUTLIER", "unknown")(evaluation).value)

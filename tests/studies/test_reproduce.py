@@ -193,7 +193,10 @@ def test_a_training_outlives_its_killed_study_and_is_waited_for(data: str, tmp_p
         (["hinge_points", "--workers", "0"], 2, "--workers must be at least 1. Received: 0"),
         (["hinge_points", "--data", "camsu:x"], 2, "Did you mean camus?"),
         (["hinge_points", "--data", "camus:nowhere"], 1, "nowhere"),
-        (["hinge_points", "--folds", "some"], 2, ""),
+        (["hinge_points", "--folds", "some"], 2, "--folds takes numbers from 1 to 10, or `all`, or `none` alone"),
+        (["hinge_points", "--folds", "none", "1"], 2, "Received: none 1"),
+        (["hinge_points", "--folds", "11"], 2, "from 1 to 10"),
+        (["hinge_points", "--engine", "slurm"], 2, "invalid choice"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(
@@ -218,10 +221,3 @@ def test_the_studies_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
     for plan in PLANS.values():
         assert f"{plan.name}: {plan.title}" in output
     assert "50 jobs: unet1 ru_net ag_unet lu_net-m5 lu_net-m15, 10 folds" in output
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (5399, "90 min"), (5400, "1.5 h")]
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert reproduce.duration(seconds) == text

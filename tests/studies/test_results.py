@@ -12,7 +12,7 @@ import pytest
 
 from recipes.base import with_settings
 from shell.errors import UserError
-from studies.figures import mean_of
+from studies.figures import bias, correlation, mean_of, not_measured, of_volumes
 from studies.jobs import Job
 from studies.page import write_page
 from studies.plan import Column, Row, Table
@@ -30,7 +30,7 @@ TABLE = Table(
     ),
     rows=(
         EXPERT,
-        Row("U-Net1", UNET1, {"dice": 0.92, "d_H": 5.6}, note="A note on the paper."),
+        Row("U-Net1", UNET1, {"dice": (0.92, 0.056), "d_H": 5.6}, note="A note on the paper."),
         Row("another", dataclasses.replace(UNET1, name="another"), {"dice": 0.5}),
     ),
     notes=("A note below.",),
@@ -39,7 +39,8 @@ PLAN = small_plan(TABLE)
 
 
 def done(out: Path, fold: int | None, *dices: float, unit: str = "mm", **changes: object) -> Job:
-    cases = [f"p{number}_4CH_ED" for number in range(len(dices))]
+    """A done job with a patient for each Dice; each fold has patients of its own."""
+    cases = [f"p{fold or 0}{number}_4CH_ED" for number in range(len(dices))]
     rows = [row(case, "LV", "dice", dice) for case, dice in zip(cases, dices, strict=True)]
     rows += [row(case, "LV", "hausdorff", 6.0, unit) for case in cases]
     return finished(made_job(out, fold=fold, **changes), rows)
@@ -50,19 +51,67 @@ def only_table(jobs: list[Job], plan=PLAN) -> ResultTable:
     return table
 
 
-def test_ours_is_the_mean_over_the_jobs_beside_the_papers(tmp_path: Path) -> None:
-    """Jobs of .90 and .94: mean .92, sd .0283; the frames of one job count as one figure."""
-    table = only_table([done(tmp_path, 1, 0.8, 1.0), done(tmp_path, 2, 0.94)])
+def test_the_frames_of_all_folds_are_pooled_as_the_papers_do(tmp_path: Path) -> None:
+    """Frames of .8, 1.0 and .93: mean .91, not the mean .915 of the folds' means; sd over frames .1015."""
+    table = only_table([done(tmp_path, 1, 0.8, 1.0), done(tmp_path, 2, 0.93)])
     expert, ours = table.rows
     assert (ours.done, ours.asked) == (2, 2)
-    assert ours.entries["dice"].ours == pytest.approx((0.90, 0.94))
-    assert ours.entries["dice"].mean == pytest.approx(0.92)
-    assert ours.entries["dice"].sd == pytest.approx(0.04 / math.sqrt(2))
-    assert ours.entries["dice"].difference == pytest.approx(0.0)
+    dice = ours.entries["dice"]
+    assert [measured.value for measured in dice.ours] == pytest.approx([0.91])
+    assert [measured.n for measured in dice.ours] == [3]
+    assert dice.mean == pytest.approx(0.91)
+    assert dice.sd == pytest.approx(math.sqrt((0.11**2 + 0.09**2 + 0.02**2) / 2))
+    assert dice.sd_over == "frames"
+    assert dice.difference == pytest.approx(-0.01)
     assert ours.entries["d_H"].difference == pytest.approx(0.4)
+    assert ours.pool == "2 folds pooled, 3 patients tested"
     assert expert.entries["dice"].paper == 0.95
     assert expert.entries["dice"].ours == ()
     assert [r.row.name for r in table.rows] == ["expert", "U-Net1"]  # the third was not asked for
+
+
+def test_volumes_are_compared_over_the_patients_of_all_folds(tmp_path: Path) -> None:
+    """Two folds of one patient each have no correlation of their own; together the two patients do."""
+    jobs = [
+        finished(
+            made_job(tmp_path, fold=fold),
+            [row(f"p{fold}", "LV", f"ef_{kind}", value, "percent") for kind, value in values.items()],
+        )
+        for fold, values in ((1, {"reference": 60.0, "predicted": 58.0}), (2, {"reference": 40.0, "predicted": 50.0}))
+    ]
+    columns = (
+        Column("r", "", "r", of_volumes("ef", correlation), needs=("LV",)),
+        Column("bias", "", "bias", of_volumes("ef", bias), "%", 1, ("LV",)),
+    )
+    plan = small_plan(dataclasses.replace(TABLE, columns=columns, rows=(Row("U-Net1", UNET1, {"bias": 1.0}),)))
+    entries = only_table(jobs, plan).rows[0].entries
+    assert entries["r"].mean == pytest.approx(1.0)
+    assert entries["bias"].mean == pytest.approx(4.0)
+    assert entries["bias"].sd_over == ""
+
+
+def test_seeds_have_a_figure_each_and_spread_over_them(tmp_path: Path) -> None:
+    """Seed 0: .8, 1.0, .93 pooled .91; seed 1: .95. Mean .93, sd over the seeds .02828."""
+    jobs = [done(tmp_path, 1, 0.8, 1.0), done(tmp_path, 2, 0.93), done(tmp_path, 1, 0.95, seed=1)]
+    jobs.append(made_job(tmp_path, fold=2, seed=1))
+    ours = only_table(jobs).rows[1]
+    dice = ours.entries["dice"]
+    assert [measured.value for measured in dice.ours] == pytest.approx([0.91, 0.95])
+    assert dice.mean == pytest.approx(0.93)
+    assert dice.sd == pytest.approx(0.04 / math.sqrt(2))
+    assert dice.sd_over == "seeds"
+    assert ours.pool == "2 seeds, each: 2 folds pooled, 1 to 3 patients tested"
+
+
+def test_a_patient_whom_two_folds_test_counts_once_and_is_told_of(tmp_path: Path) -> None:
+    first = finished(made_job(tmp_path, fold=1), [row("p_4CH_ED", "LV", "dice", 0.9)])
+    second = finished(
+        made_job(tmp_path, fold=2), [row("p_4CH_ED", "LV", "dice", 0.1), row("q_4CH_ED", "LV", "dice", 0.8)]
+    )
+    ours = only_table([first, second]).rows[1]
+    assert ours.entries["dice"].mean == pytest.approx(0.85)
+    assert ours.pool == "2 folds pooled, 2 patients tested"
+    assert "1 patient tested in several folds: counted in the first alone" in ours.why
 
 
 def test_a_row_may_take_a_figure_in_its_own_way(tmp_path: Path) -> None:
@@ -72,10 +121,11 @@ def test_a_row_may_take_a_figure_in_its_own_way(tmp_path: Path) -> None:
     assert [r.entries["dice"].mean for r in only_table([job], plan).rows] == [0.9, 0.7]
 
 
-def test_one_job_has_no_spread(tmp_path: Path) -> None:
-    entry = only_table([done(tmp_path, None, 0.9)]).rows[1].entries["dice"]
-    assert entry.mean == pytest.approx(0.9)
-    assert math.isnan(entry.sd)
+def test_one_frame_has_no_spread(tmp_path: Path) -> None:
+    ours = only_table([done(tmp_path, None, 0.9)]).rows[1]
+    assert ours.entries["dice"].mean == pytest.approx(0.9)
+    assert math.isnan(ours.entries["dice"].sd)
+    assert ours.pool == "1 patient tested"
 
 
 def test_a_figure_that_cannot_be_had_says_why(tmp_path: Path) -> None:
@@ -88,6 +138,12 @@ def test_a_figure_that_cannot_be_had_says_why(tmp_path: Path) -> None:
     nothing = only_table([made_job(tmp_path / "other")]).rows[1]
     assert nothing.entries["dice"].lacking == "no job done"
     assert nothing.why == ("none of its jobs is done",)
+
+
+def test_a_figure_that_a_row_does_not_have_says_so(tmp_path: Path) -> None:
+    first = dataclasses.replace(TABLE.rows[1], figures={"dice": not_measured})
+    plan = small_plan(dataclasses.replace(TABLE, rows=(first,)))
+    assert only_table([done(tmp_path, None, 0.9)], plan).rows[0].entries["dice"].lacking == "not measured of this row"
 
 
 def test_why_where_nothing_was_changed(tmp_path: Path) -> None:
@@ -136,7 +192,8 @@ def tables(tmp_path: Path) -> list[ResultTable]:
 def test_the_tables_as_text(tables: list[ResultTable]) -> None:
     text = as_text(tables)
     assert re.search(r"^expert +paper +0\.950 +– +–$", text, re.MULTILINE)
-    assert re.search(r"^U-Net1 +paper +0\.920 +5\.6 +–$", text, re.MULTILINE)
+    assert re.search(r"^U-Net1 +paper +0\.920 ± 0\.056 +5\.6 +–$", text, re.MULTILINE)
+    assert "unet1: 2 folds pooled, 2 patients tested" in text
     assert re.search(r"^ +ours +0\.920 ± 0\.028 +6\.0 ± 0\.0 +–$", text, re.MULTILINE)
     assert re.search(r"^ +difference +0\.000 +\+0\.4 +–$", text, re.MULTILINE)
     assert "valve: no MV among the classes" in text
@@ -168,9 +225,12 @@ def test_the_tables_as_json(tables: list[ResultTable]) -> None:
     assert rows[1]["columns"]["dice"] == {
         "unit": "",
         "paper": 0.92,
-        "ours": pytest.approx([0.9, 0.94]),
+        "paper_sd": 0.056,
+        "ours": pytest.approx([0.92]),
+        "n": [2],
         "mean": pytest.approx(0.92),
         "sd": pytest.approx(0.0282842712),
+        "sd_over": "frames",
         "difference": pytest.approx(0.0),
         "lacking": None,
     }
@@ -184,7 +244,8 @@ def test_the_tables_as_csv(tables: list[ResultTable]) -> None:
     assert len(rows) == 2 * 3
     found = {(r["row"], r["column"]): r for r in rows}
     assert float(found["U-Net1", "dice"]["ours_mean"]) == pytest.approx(0.92)
-    assert found["U-Net1", "dice"]["jobs"] == "2"
+    assert (found["U-Net1", "dice"]["jobs"], found["U-Net1", "dice"]["seeds"]) == ("2", "1")
+    assert (found["U-Net1", "dice"]["paper_sd"], found["U-Net1", "dice"]["sd_over"]) == ("0.056", "frames")
     assert found["U-Net1", "valve"]["ours_mean"] == ""
     assert found["U-Net1", "valve"]["why"].endswith("no MV among the classes")
     assert found["expert", "dice"]["paper"] == "0.95"

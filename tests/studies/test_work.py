@@ -2,15 +2,18 @@
 
 import fcntl
 import json
+import platform
+import signal
 import threading
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from shell.errors import UserError
 from studies import work
-from studies.jobs import Job
+from studies.jobs import PROJECT, Job
 from studies.work import do_job, last_words, read_ledger, seconds_of
 from tests.studies.made import EVALUATES, WRITES_RUN, made_job
 
@@ -30,12 +33,21 @@ def test_a_job_is_trained_and_evaluated_once(tmp_path: Path) -> None:
     assert len(read_ledger(job.ledger)) == 4
 
 
-def test_the_ledger_says_what_ran_where_and_how_it_ended(tmp_path: Path) -> None:
+def test_the_ledger_says_what_ran_where_and_how_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = {"commit": "abc", "change_sha256": None}
+    monkeypatch.setattr(work, "git_state", lambda root: code if root == PROJECT else None)
     job = made_job(tmp_path)
-    do_job(job)
+    do_job(job, worker="local 3")
     begun, ended = read_ledger(job.ledger)[:2]
     assert {"when", "host", "pid"} <= set(begun)
     assert begun["digest"] == ended["digest"] == job.digest
+    assert begun["data_digest"] == ended["data_digest"] == job.data_digest
+    assert begun["worker"] == ended["worker"] == "local 3"
+    assert begun["code"] == code
+    environment = begun["environment"]
+    assert environment["python"] == platform.python_version()
+    assert environment["packages"]["numpy"] == version("numpy")
+    assert environment["cores"] >= 1
     assert begun["command"].startswith("python ")
     assert ended["exit_status"] == 0
     assert set(seconds_of(job)) == {"train", "evaluate"}
@@ -97,6 +109,34 @@ def test_a_process_that_will_not_stop_is_killed(tmp_path: Path, monkeypatch: pyt
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody holds it any more
 
 
+def test_a_job_can_be_stopped_where_interrupts_are_blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the workers of Ray: what a process blocks, those that it starts block too."""
+    monkeypatch.setattr(work, "SECONDS_TO_STOP", 20.0)
+    job = made_job(tmp_path, begin=f"{WRITES_RUN}; {FOREVER}")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    begun = time.monotonic()
+    try:
+        assert do_job(job, (job.run / "recipe.json").exists).outcome == "interrupted"
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, set())  # as it was
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert time.monotonic() - begun < 15  # it was not waited for until it was killed
+
+
+def test_an_interrupt_in_the_middle_is_recorded(tmp_path: Path) -> None:
+    """As Ray stops a job: by a KeyboardInterrupt in what waits for its process."""
+    job = made_job(tmp_path, begin=f"{WRITES_RUN}; {FOREVER}")
+
+    def stopping() -> bool:
+        if (job.run / "recipe.json").exists():
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        do_job(job, stopping)
+    assert read_ledger(job.ledger)[-1]["exit_status"] == 130
+
+
 def test_a_training_that_is_interrupted_by_itself_is_no_failure(tmp_path: Path) -> None:
     assert do_job(made_job(tmp_path, begin="raise SystemExit(130)")).outcome == "interrupted"
 
@@ -134,16 +174,6 @@ def test_a_log_that_goes_on_tells_of_the_last_command(tmp_path: Path) -> None:
     assert last_words(log) == "why"
     log.write_text("$ python train.py\n")
     assert last_words(log) == ""
-
-
-def test_a_running_job_tells_how_far_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(work, "SECONDS_BETWEEN_LINES", 0.0)
-    slow = f"{WRITES_RUN}; print('epoch 1/9: loss 1', flush=True); import time; time.sleep(1.5)"
-    job = made_job(tmp_path, begin=slow)
-    do_job(job)
-    assert f"{job.name}: epoch 1/9: loss 1" in capsys.readouterr().out
 
 
 def test_a_damaged_ledger_is_named(tmp_path: Path) -> None:
