@@ -220,7 +220,12 @@ def _volumes(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> 
         Section(
             "volumes-section",
             "Volumes and ejection fraction",
-            (volumes.volume_table(evaluation), Gallery((pictures["volume-agreement"],))),
+            (
+                volumes.volume_table(evaluation),
+                *([volumes.clinical_table(evaluation)] if lu_net.is_of_the_paper(evaluation) else []),
+                *([volumes.atrium_table(evaluation)] if evaluation.block("clinical_la") else []),
+                Gallery((pictures["volume-agreement"],)),
+            ),
         )
     ]
 
