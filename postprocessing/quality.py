@@ -59,7 +59,7 @@ FEATURES: Mapping[str, Feature] = {
     ),
     "line_tortuosity": Feature(RATIO, 1, "length of the contact line over the distance between the hinge points"),
     "contact_margin": Feature(
-        RATIO, -1, "most that the lesser of LV and LA has beyond the best other class anywhere; below 0: no contact"
+        RATIO, -1, "the most of that margin; without a line, where the network comes nearest to one: below 0"
     ),
     "anatomical_flags": Feature(COUNT, 1, "anatomical checks that the frame fails"),
 }
@@ -121,12 +121,12 @@ def frame_quality(
     if line is None or hinge_points is None:
         # Every other pixel is enough: the network's own grid is coarser than the image's, and there may be no window.
         coarse = np.moveaxis(probabilities[::2, ::2], -1, 0)
+        lv, la = coarse[lv_channel], coarse[la_channel]
         if mv_channel is not None:
-            both = coarse[mv_channel] + np.maximum(coarse[lv_channel], coarse[la_channel])
-            lesser = np.minimum(both, np.minimum(coarse[lv_channel], coarse[la_channel]) + coarse[mv_channel])
-        else:
-            lesser = np.minimum(coarse[lv_channel], coarse[la_channel])
-        return {"contact_margin": float((lesser - coarse[rivals].max(axis=0)).max()), **always}
+            lv, la = lv + coarse[mv_channel] / 2, la + coarse[mv_channel] / 2
+        # Within a cavity there is no rival either: there the other cavity lacks most of all.
+        lacking = np.maximum(coarse[rivals].max(axis=0), np.abs(lv - la))
+        return {"contact_margin": float((np.minimum(lv, la) - lacking).max()), **always}
     pitch = np.array(spacing_mm or (1.0, 1.0))
     radius = np.full(2, HINGE_RADIUS_PX) if spacing_mm is None else HINGE_RADIUS_MM / pitch
     window, origin = _window_of(line.points, probabilities.shape, margin=np.ceil(radius).astype(np.intp) + 2)
@@ -150,7 +150,7 @@ def frame_quality(
         "transition_width": float((2 / np.maximum(_slope(lv - la, there, pitch), FLATTEST)).mean()),
         "hinge_entropy": entropy,
         "line_tortuosity": length / max(chord, TINY) if length > TINY else 1.0,
-        "contact_margin": float((np.minimum(lv, la) - rival).max()),
+        "contact_margin": float(margins.max()),
         **always,
     }
     other = _other_line(probabilities, label_map, line, (lv_channel, la_channel, mv_channel))
