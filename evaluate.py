@@ -22,7 +22,7 @@ from data_pipeline.splits import Split, split_patients
 from evaluation.comparison import compare
 from evaluation.folder import UNREADABLE_FILE, copy_kept, read_folder, write_measures
 from evaluation.frames import reference_measurement
-from evaluation.outliers import Bounds, read_bounds
+from evaluation.bounds import Bounds, read_bounds
 from evaluation.predictions import load_prediction
 from evaluation.rows import NO_CONTACT_LINE, NO_LA_CLASS, NO_SEGMENTATION, UNKNOWN_ORIENTATION, UNREADABLE, CaseRow
 from evaluation.selection import shown_cases

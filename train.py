@@ -163,13 +163,15 @@ def run(folder: Path) -> int:
 
 
 def calibrate(folder: Path, dataset: "Dataset") -> None:
-    """Fits the calibration of a run on its validation frames and writes it into the run folder.
+    """Fits on a run's validation frames what corrects its hinge points and what says which to trust.
 
     A network that finds no hinge points has none to calibrate, and a sentence says so.
     """
-    from evaluation.measure import fit_calibration_on
+    from evaluation.calibration import calibration_from_rows
+    from evaluation.measure import measured_rows
+    from evaluation.quality import fit_quality, why_no_quality
     from export.bundle import measurement_spec
-    from training.run_folder import CALIBRATION, load_run
+    from training.run_folder import CALIBRATION, QUALITY, load_run
 
     finished = load_run(folder)
     spec = measurement_spec(finished)
@@ -177,16 +179,21 @@ def calibrate(folder: Path, dataset: "Dataset") -> None:
         outlined = ", ".join(finished.recipe.classes[1:]) if spec.segments else "nothing, it locates"
         print(f"{folder}: no hinge points to calibrate; {finished.recipe.model} outlines {outlined}")
         return
-    calibration = fit_calibration_on(
+    rows = measured_rows(
         dataset.labelled(finished.split.val),
         dataset.load,
         predictor=finished.predict,
-        spec=dataclasses.replace(spec, calibration=None),
+        spec=dataclasses.replace(spec, calibration=None, quality=None),
     )
+    calibration, quality = calibration_from_rows(rows, fitted_on="validation"), fit_quality(rows)
     if calibration is None:
         print(f"{folder}: no validation frame has hinge points in prediction and reference, so nothing is calibrated")
     else:
         write_json(folder / CALIBRATION, calibration.to_dict())
+    if quality is None:
+        print(f"{folder}: {why_no_quality(rows)}")
+    else:
+        write_json(folder / QUALITY, quality.to_dict())
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ from data_pipeline.phantom.writer import PhantomOptions, write_phantom, write_vo
 from data_pipeline.preprocess import Preprocessing
 from data_pipeline.sample import Structure, View
 from data_pipeline.spec import Dataset, open_dataset
+from evaluation.bounds import Bounds
 from evaluation.folder import BOUNDS_FILE, MEASUREMENT_FILE, RUN_FILE, UNREADABLE_FILE
-from evaluation.outliers import Bounds
 from evaluation.predictions import prediction_of, save_prediction
 from evaluation.stored import PREDICTIONS
 from postprocessing.hinge_points import ANTERIOR_SIDE
@@ -65,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             size = (evaluation / "report.html").stat().st_size
             print(
                 f"{frames} frames of {NATIVE[0]}x{NATIVE[1]}: {seconds:.1f} s, "
-                f"{1000 * seconds / frames:.1f} ms a frame, peak memory {peak / 2**20:.0f} MB of all processes, report {size / 1e6:.1f} MB",
+                f"{1000 * seconds / frames:.1f} ms a frame, peak memory {peak / 2**20:.0f} MB of all processes, "
+                f"report {size / 1e6:.1f} MB",
                 flush=True,
             )
     (few_s, few_peak), (many_s, many_peak) = found.values()

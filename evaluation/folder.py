@@ -8,9 +8,10 @@ from typing import Any
 
 from cart.measure import MeasurementSpec
 from data_pipeline.sample import Case
+from evaluation.bounds import Bounds
 from evaluation.calibration import calibrated_rows, in_sample_calibration
 from evaluation.measure import Load
-from evaluation.outliers import Bounds, outlier_rows
+from evaluation.outliers import outlier_rows
 from evaluation.rows import CALIBRATED_IN_SAMPLE, CaseRow, write_cases
 from evaluation.stored import PICTURES, PREDICTIONS, Json, measure_all
 from evaluation.summary import summarise

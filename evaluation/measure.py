@@ -21,15 +21,15 @@ from cart.measure import (
     network_outputs,
     segmented,
 )
-from data_pipeline.regions import ReferenceBox
+from data_pipeline.regions import ReferenceBox, chosen_region
 from data_pipeline.sample import Case, Sample
 from evaluation.boxes import box_rows
-from evaluation.calibration import calibration_from_rows
 from evaluation.frames import ORACLE_MARGIN, first_rows, frame_rows, subject_of
 from evaluation.patients import patient_rows
 from evaluation.predictions import Prediction, prediction_of
+from evaluation.quality import TTA_SPREAD, quality_rows
 from evaluation.rows import BOX, FRAME, NO_SEGMENTATION, UNKNOWN_ORIENTATION, UNREADABLE, CaseRow
-from postprocessing.calibration import Calibration
+from evaluation.shapes import shape_rows
 from postprocessing.measurement import FrameMeasurement
 from shell.progress import progress
 
@@ -62,9 +62,12 @@ def predict_frame(sample: Sample, *, predictor: Predictor, spec: MeasurementSpec
         spec: how its output is measured.
 
     Raises:
-        UserError: a frame without the reference whose box the network needs; an output that is not finite.
+        UserError: a frame without the reference whose box the network needs, or without the pixel pitch of its crop;
+            an output that is not finite.
     """
-    region = None if spec.oracle is None else ReferenceBox(spec.oracle.structures, spec.oracle.margin)(sample)
+    oracle = None if spec.oracle is None else ReferenceBox(spec.oracle.structures, spec.oracle.margin)
+    chosen = chosen_region(oracle=oracle, crop_mm=spec.crop_mm)
+    region = None if chosen is None else chosen(sample)
     outputs = network_outputs(sample.image, predictor=predictor, spec=spec, region=region)
     is_oriented = not spec.finds_hinge_points or sample.view in spec.anterior_sides
     measurement = measure_outputs(
@@ -103,7 +106,7 @@ def without_orientation(measurement: ImageMeasurement) -> ImageMeasurement:
 
 
 def rows_of_frame(sample: Sample, prediction: Prediction, spec: MeasurementSpec) -> list[CaseRow]:
-    """All rows of one frame: `frame_rows`, the first segmentation's, the box's, whether the reference helped."""
+    """All rows of one frame: `frame_rows`, shapes, trust, first segmentation, box, whether the reference helped."""
     subject = subject_of(sample)
     rows = frame_rows(
         sample,
@@ -112,6 +115,11 @@ def rows_of_frame(sample: Sample, prediction: Prediction, spec: MeasurementSpec)
         anterior_side=prediction.anterior_side,
         calibration=spec.calibration,
     )
+    if spec.segments:
+        rows += shape_rows(subject, sample, prediction.label_map, spec.structures)
+    if spec.finds_hinge_points:
+        spread = prediction.about.get(TTA_SPREAD)
+        rows += quality_rows(subject, prediction.measurement(), spec.quality, tta_spread=spread)
     if prediction.first_label_map is not None:
         rows += first_rows(sample, prediction.first_label_map, structures=spec.structures)
     if prediction.box is not None and spec.box is not None:
@@ -188,9 +196,6 @@ def rows_of_patients(
     return rows
 
 
-def fit_calibration_on(
-    cases: Sequence[Case], load: Load, *, predictor: Predictor, spec: MeasurementSpec
-) -> Calibration | None:
-    """The hinge points' systematic error on validation cases; None where not one could be measured."""
-    rows = [row for frame in measured_frames(cases, load, predictor=predictor, spec=spec) for row in frame.rows]
-    return calibration_from_rows(rows, fitted_on="validation")
+def measured_rows(cases: Sequence[Case], load: Load, *, predictor: Predictor, spec: MeasurementSpec) -> list[CaseRow]:
+    """The frames' rows alone, for what is fitted on them (`calibration_from_rows`, `fit_quality`)."""
+    return [row for frame in measured_frames(cases, load, predictor=predictor, spec=spec) for row in frame.rows]

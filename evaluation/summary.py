@@ -20,6 +20,7 @@ pixel pitch is unknown):
 - `confidence` {figure: {`estimate`, `low`, `high`, `n`, `patients`}}: 95 % confidence intervals of the headline
   figures, by patient (`confidence.py` names them); `bootstrap` {`level`, `resamples`, `seed`}: how they are made.
 - `quality`: which measurements to trust, as `quality.quality_block` describes it.
+- `outliers_by_patient`: geometric and anatomical outliers and the bounds in force, see `outliers.outliers_block`.
 - `outliers` {name: frames}, `outlier_cases` {name: [case]}; `failures` [{`case`, `status`}]: the frames without hinge
   errors.
 
@@ -49,9 +50,11 @@ from typing import Any
 
 from data_pipeline.sample import Phase
 from evaluation import confidence
+from evaluation.bounds import Bounds
 from evaluation.boxes import BOX_IOU, BOX_OUT
 from evaluation.clinical import clinical_block
 from evaluation.frames import LA_CUT, LA_CUT_CONSTRUCTED, ORACLE_MARGIN
+from evaluation.outliers import outliers_block
 from evaluation.patients import LA_VOLUME_UNITS, VOLUME_VIEWS
 from evaluation.quality import quality_block
 from evaluation.rows import (
@@ -83,20 +86,21 @@ from evaluation.summary_blocks import (
     metrics_block,
     position_row,
 )
-from postprocessing.anatomy import PHYSIOLOGICAL_ANNULUS_MM, is_physiological
+from postprocessing.anatomy import IMPLAUSIBLE_ANNULUS, PHYSIOLOGICAL_ANNULUS_MM, is_physiological
 from postprocessing.calibration import POOLED
 from postprocessing.measurement import FLAGS
 
 SUBGROUPS = ("A4C-ED", "A4C-ES", "A2C-ED", "A2C-ES")
 
 
-def summarise(rows: Iterable[CaseRow], *, data: str, split: str) -> Json:
+def summarise(rows: Iterable[CaseRow], *, data: str, split: str, bounds: Bounds | None = None) -> Json:
     """The whole of summary.json, from the rows of cases.csv.
 
     Args:
         rows: of frames and patients, in any order; none at all gives the summary of nothing, with n = 0.
         data: the data set, as the user named it.
         split: `train`, `val`, `test` or `all`.
+        bounds: what makes a patient an outlier; None: the default ones.
 
     Returns:
         JSON values as the module describes them; what is not defined is None.
@@ -155,6 +159,7 @@ def summarise(rows: Iterable[CaseRow], *, data: str, split: str) -> Json:
             "seed": confidence.SEED,
         },
         "quality": quality_block(rows),
+        "outliers_by_patient": outliers_block(rows, bounds or Bounds()),
         "outliers": {name: len(found) for name, found in outliers.items()},
         "outlier_cases": outliers,
         "failures": [
@@ -242,8 +247,8 @@ def _outliers(frames: Mapping[str, Rows], *, judge_hinge_points: bool) -> dict[s
     if any((BOX, BOX_OUT) in frame for frame in frames.values()):
         outliers[BOX_OUT] = [case for case, f in frames.items() if (BOX, BOX_OUT) in f and f[BOX, BOX_OUT].value == 1]
     for flag in FLAGS:
-        if flag in outliers:
-            continue  # what the rows of the diameter say is known without those of the flag
+        if flag == IMPLAUSIBLE_ANNULUS:
+            continue  # the rows of the diameter say it
         outliers[flag] = [case for case, f in frames.items() if (FRAME, flag) in f and f[FRAME, flag].value == 1]
     return outliers
 

@@ -9,8 +9,8 @@ import pytest
 from cart.measure import BoxSpec, MeasurementSpec
 from data_pipeline.preprocess import Preprocessing
 from data_pipeline.sample import Phase, Sample, Structure, View
-from evaluation.calibration import calibrated_rows, in_sample_calibration
-from evaluation.measure import fit_calibration_on, measured_frames, rows_of_patients
+from evaluation.calibration import calibrated_rows, calibration_from_rows, in_sample_calibration
+from evaluation.measure import measured_frames, measured_rows, rows_of_patients
 from evaluation.rows import CALIBRATED_IN_SAMPLE
 from evaluation.selection import shown_cases
 from evaluation.summary import summarise
@@ -78,6 +78,11 @@ def evaluated(predictor, the_spec, cases):
     return rows, found
 
 
+def calibrated_on(cases, predictor, the_spec):
+    rows = measured_rows(cases, load, predictor=predictor, spec=the_spec)
+    return calibration_from_rows(rows, fitted_on="validation")
+
+
 CASES = [
     DrawnCase("p1", view, phase, height)
     for phase, height in ((Phase.ED, 14), (Phase.ES, 8))
@@ -125,7 +130,7 @@ def test_of_a_view_whose_orientation_is_unknown_all_but_the_hinge_points_is_meas
     assert [(failure["case"][:2], failure["status"]) for failure in found["failures"]] == [
         ("p1", "unknown_orientation")
     ]
-    assert fit_calibration_on(cases[:1], load, predictor=by_grey(structures), spec=spec(structures)) is None
+    assert calibrated_on(cases[:1], by_grey(structures), spec(structures)) is None
 
 
 def test_a_ventricle_that_is_not_found_has_no_volume():
@@ -216,7 +221,7 @@ def test_networks_without_a_box_have_no_word_of_it():
 
 def test_nothing_is_calibrated_where_nothing_is_found():
     without_la = spec((BACKGROUND, LV))
-    assert fit_calibration_on(CASES, load, predictor=by_grey((BACKGROUND, LV)), spec=without_la) is None
+    assert calibrated_on(CASES, by_grey((BACKGROUND, LV)), without_la) is None
 
 
 def test_cases_are_ranked_by_dice_where_there_are_no_hinge_points():
