@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 
+from cart.augmented import require_spread
 from cart.frames import Frame, add_frame_arguments
 from cart.measure import ImageMeasurement, MeasurementSpec, Predictor, require_no_reference
 from cart.records import FAILED, Record, csv_row, measure_files, software_versions, summary_line
@@ -35,12 +36,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     source.add_argument("--run", type=Path, metavar="DIR", help="run folder written by train.py")
     source.add_argument("--bundle", type=Path, metavar="DIR", help="written by `python -m export`")
     add_frame_arguments(parser)
+    parser.add_argument(
+        "--tta",
+        type=_copies,
+        default=0,
+        metavar="N",
+        help="also measure N slightly changed copies of each frame and tell how far the hinge points move; default: 0",
+    )
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, metavar="DIR", help="default: %(default)s")
     add_debug_option(parser)
     arguments = parser.parse_args(argv)
 
     model, predictor, spec = load_run_network(arguments.run) if arguments.run else load_bundle_network(arguments.bundle)
     require_no_reference(spec)
+    if arguments.tta:
+        require_spread(spec)
     software = software_versions()
     records: list[Record] = []
     overlays: set[str] = set()
@@ -51,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         view=arguments.view,
         spacing_mm=arguments.spacing_mm,
         anterior_side=arguments.anterior_side,
+        tta=arguments.tta,
     ):
         record = {**result.record, "model": model, "software": software}
         if result.frame and result.measurement:
@@ -107,7 +118,7 @@ def write_overlay(path: Path, frame: Frame, measurement: ImageMeasurement) -> No
         found.label_map,
         contact_line=found.contact_line.points if found.contact_line else None,
         hinge_points=found.hinge_points,
-        diameter_text=None if found.annulus_diameter is None else f"{found.annulus_diameter:.1f} {found.unit}",
+        diameter_text=diameter_text(measurement),
         spacing_mm=frame.spacing_mm,
         box=measurement.box,
         why_no_hinge_points="LV and LA do not touch" if found.status == "no_contact_line" else None,
@@ -115,6 +126,21 @@ def write_overlay(path: Path, frame: Frame, measurement: ImageMeasurement) -> No
     content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def diameter_text(measurement: ImageMeasurement) -> str | None:
+    """What stands at the diameter: its value, and that it is not to be trusted where the tool abstains."""
+    found, judgement = measurement.frame, measurement.judgement
+    if found.annulus_diameter is None:
+        return None
+    text = f"{found.annulus_diameter:.1f} {found.unit}"
+    return f"{text}, do not trust" if judgement is not None and judgement.abstained else text
+
+
+def _copies(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a number of copies is 0 or more. Received: {text}")
+    return int(text)
 
 
 def write_csv(path: Path, records: Sequence[Record]) -> None:

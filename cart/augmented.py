@@ -59,6 +59,16 @@ def variants(shape: tuple[int, int], n: int, seed: int) -> list[Variant]:
     return drawn
 
 
+def require_spread(spec: MeasurementSpec) -> None:
+    """Refuses a network whose hinge points cannot be looked for on changed frames.
+
+    Raises:
+        UserError: it finds none, or it sees a part of the frame only, which would change too.
+    """
+    if not spec.finds_hinge_points or spec.oracle is not None:
+        raise UserError("test-time augmentation needs a network that finds hinge points on its own; leave out --tta")
+
+
 def tta_spread(
     image: npt.NDArray[np.float32],
     predictor: Predictor,
@@ -84,12 +94,11 @@ def tta_spread(
 
     Raises:
         ValueError: n is below 1.
-        UserError: the network finds no hinge points, or needs the box of a reference.
+        UserError: as `require_spread`.
     """
     if n < 1:
         raise ValueError(f"`n` must be 1 or more. Received: {n}")
-    if not spec.finds_hinge_points or spec.oracle is not None:
-        raise UserError("test-time augmentation needs a network that finds hinge points on its own; leave out --tta")
+    require_spread(spec)
     pitch = np.array(spacing_mm or (1.0, 1.0))
 
     def points_of(frame: npt.NDArray[np.float32]) -> HingePoints | None:

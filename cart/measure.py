@@ -13,6 +13,7 @@ from postprocessing.annulus import annulus_diameter_mm, annulus_diameter_px
 from postprocessing.calibration import Calibration
 from postprocessing.hinge_points import HingePoints
 from postprocessing.measurement import FrameMeasurement, measure_frame
+from postprocessing.quality import Judgement, QualityModel
 from shell.errors import UserError
 
 PROBABILITIES, BOX, FIRST_PROBABILITIES = "probabilities", "box", "first_probabilities"
@@ -75,6 +76,7 @@ class MeasurementSpec:
         box: what its `box` encloses; None for a network without one.
         oracle: the box of its reference that each frame is cropped to before the network sees it; None for every
             network that can measure a frame without a reference.
+        quality: what tells which measurements to trust, or None.
     """
 
     structures: tuple[Structure, ...]
@@ -86,6 +88,7 @@ class MeasurementSpec:
     outputs: tuple[str, ...] = (PROBABILITIES,)
     box: BoxSpec | None = None
     oracle: BoxSpec | None = None
+    quality: QualityModel | None = None
 
     @property
     def segments(self) -> bool:
@@ -109,16 +112,19 @@ class MeasurementSpec:
             "outputs": list(self.outputs),
             "box": self.box.to_dict() if self.box else None,
             "oracle": self.oracle.to_dict() if self.oracle else None,
+            "quality": self.quality.to_dict() if self.quality else None,
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "MeasurementSpec":
-        """The spec of `to_dict`; further keys are ignored. One written before networks had boxes has no word of them.
+        """The spec of `to_dict`; further keys are ignored. One written before there were boxes, or a judgement of the
+        quality of a measurement, has no word of them.
 
         Raises:
             KeyError, TypeError, ValueError: a key is missing or has a value of the wrong kind.
         """
         calibration, box, oracle = values["calibration"], values.get("box"), values.get("oracle")
+        quality = values.get("quality")
         return cls(
             structures=structures_from_names(values["classes"]),
             preprocessing=Preprocessing.from_dict(values["preprocessing"]),
@@ -129,6 +135,7 @@ class MeasurementSpec:
             outputs=tuple(values.get("outputs", (PROBABILITIES,))),
             box=BoxSpec.from_dict(box) if box is not None else None,
             oracle=BoxSpec.from_dict(oracle) if oracle is not None else None,
+            quality=QualityModel.from_dict(quality, "quality") if quality is not None else None,
         )
 
 
@@ -151,12 +158,15 @@ class ImageMeasurement:
         calibrated: None without hinge points, or where no calibration applies (none was fitted, it is in mm and the
             spacing is unknown, or the image is not oriented as the frames that it was fitted on).
         box: where the network located `BoxSpec.structures`; None of a network that does not.
+        judgement: whether to trust the measurement; None where no model of that applies (none was fitted, it is in mm
+            and the spacing is unknown, or the network finds no hinge points).
     """
 
     frame: FrameMeasurement
     anterior_side: str | None
     calibrated: CalibratedPoints | None
     box: Box | None = None
+    judgement: Judgement | None = None
 
 
 def measure_image(
@@ -247,7 +257,7 @@ def measure_outputs(
     calibrated = _calibrated(frame, spacing_mm, view, phase, spec.calibration) if as_fitted else None
     seen = region or (0.0, float(image.shape[0]), 0.0, float(image.shape[1]))
     box = _native_box(outputs[BOX], seen) if BOX in outputs else None
-    return ImageMeasurement(frame, side, calibrated, box)
+    return ImageMeasurement(frame, side, calibrated, box, judged(frame, spec.quality))
 
 
 def segmented(
@@ -278,6 +288,13 @@ def segmented(
         largest_component=spec.largest_component,
         image=image,
     )
+
+
+def judged(frame: FrameMeasurement, quality: QualityModel | None) -> Judgement | None:
+    """Whether to trust a measurement; None where no model applies to it."""
+    if quality is None or not frame.quality or quality.unit != frame.unit:
+        return None
+    return quality.judge(frame.quality, frame.annulus_diameter)
 
 
 def unsegmented(image: npt.NDArray[np.float32], spacing_mm: tuple[float, float] | None) -> FrameMeasurement:

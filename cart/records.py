@@ -1,5 +1,6 @@
 """Measures files one after the other and puts each result into plain values: a row of measurements.json."""
 
+import math
 import platform
 import sys
 import tomllib
@@ -9,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from cart.augmented import tta_spread
 from cart.frames import Frame, read_frame
 from cart.measure import ImageMeasurement, MeasurementSpec, Predictor, measure_image
 from data_pipeline.sample import View
@@ -29,6 +31,9 @@ STATUS_WORDS = {
     "no_segmentation": "nothing outlined;",
 }
 """What a status says on a line for people, where its name would leave them guessing."""
+
+NOT_TO_BE_TRUSTED = "DO NOT TRUST:"
+"""Stands before a measurement on a line for people where the tool abstains from it."""
 
 LIBRARIES = {
     "numpy": ("numpy",),
@@ -57,6 +62,7 @@ def measure_files(
     view: View | None = None,
     spacing_mm: tuple[float, float] | None = None,
     anterior_side: str | None = None,
+    tta: int = 0,
 ) -> Iterator[FileResult]:
     """Measures each file in turn. One that fails gives a result that says so, and the next one is measured.
 
@@ -67,6 +73,7 @@ def measure_files(
         view: overrides what the files' names say.
         spacing_mm: overrides their headers.
         anterior_side: overrides the orientation table.
+        tta: on so many changed copies of each frame the hinge points are looked for again, and their spread is told.
     """
     for path in paths:
         try:
@@ -80,6 +87,7 @@ def measure_files(
                 spec=spec,
                 anterior_side=anterior_side,
             )
+            spread = tta_spread(frame.image, predictor, spec, tta, seed=0, spacing_mm=frame.spacing_mm) if tta else None
         except (UserError, OSError, ValueError) as error:
             message = describe(error)
             yield FileResult(
@@ -90,7 +98,10 @@ def measure_files(
                 }
             )
         else:
-            yield FileResult(measurement_record(frame, measurement), frame, measurement)
+            record = measurement_record(frame, measurement)
+            if spread is not None:
+                record["tta_spread"] = spread if math.isfinite(spread) else None
+            yield FileResult(record, frame, measurement)
 
 
 def measurement_record(frame: Frame, measurement: ImageMeasurement) -> Record:
@@ -117,6 +128,7 @@ def measurement_record(frame: Frame, measurement: ImageMeasurement) -> Record:
         }
         if calibrated
         else None,
+        **_judgement(measurement),
     }
 
 
@@ -142,11 +154,23 @@ def csv_row(record: Record) -> dict[str, str | float]:
         diameter = source.get("annulus_diameter")
         row[f"annulus_diameter{suffix}"] = "" if diameter is None else diameter
     row |= zip(BOX_COLUMNS, record.get("box_px") or ("",) * len(BOX_COLUMNS), strict=True)
+    interval = record.get("annulus_diameter_interval") or ("", "")
+    row |= {
+        "score": _or_empty(record.get("score")),
+        "expected_error": _or_empty(record.get("expected_error")),
+        "annulus_diameter_lower": interval[0],
+        "annulus_diameter_upper": interval[1],
+        "abstained": _or_empty(record.get("abstained")),
+        "tta_spread": _or_empty(record.get("tta_spread")),
+    }
     return row | {"error": record.get("error", "")}
 
 
 def summary_line(record: Record) -> str:
-    """A record in one line for people: `frame.png: A4C ED 31.4 mm (calibrated 30.9)`."""
+    """A record in one line for people: `frame.png: A4C ED 31.4 mm (calibrated 30.9), 90 % between 27.0 and 36.1`.
+
+    Where the tool abstains from a measurement, the line says first of all not to use it.
+    """
     if record["status"] == FAILED:
         return f"failed: {record['error']}"
     words = [record[key] for key in ("view", "phase") if record[key]]
@@ -156,6 +180,15 @@ def summary_line(record: Record) -> str:
     )
     if calibrated:
         words.append(f"(calibrated {calibrated['annulus_diameter']:.1f})")
+    if record["annulus_diameter_interval"]:
+        low, high = record["annulus_diameter_interval"]
+        words.append(f"{100 * record['annulus_diameter_level']:.0f} % between {low:.1f} and {high:.1f}")
+    if record["score"] is not None and diameter is not None:
+        words.append(f"score {record['score']:.2f}, expected hinge error {record['expected_error']:.1f}")
+        if record.get("tta_spread") is not None:
+            words.append(f"spread over changed copies {record['tta_spread']:.1f}")
+        if record["abstained"]:
+            words.insert(0, NOT_TO_BE_TRUSTED)
     if record["box_px"]:
         top, bottom, left, right = record["box_px"]
         words.append(f"box rows {top:.0f}-{bottom:.0f}, columns {left:.0f}-{right:.0f} px")
@@ -172,6 +205,24 @@ def software_versions() -> dict[str, str]:
         if module in sys.modules:
             versions |= {package: found for package in packages if (found := _version(package))}
     return versions
+
+
+def _judgement(measurement: ImageMeasurement) -> Record:
+    """Whether to trust the measurement: None throughout where no model says so. What was measured stays as it is."""
+    judgement = measurement.judgement
+    interval = judgement.diameter_interval if judgement else None
+    return {
+        "score": judgement.score if judgement else None,
+        "expected_error": judgement.expected_error if judgement else None,
+        "abstained": judgement.abstained if judgement else None,
+        "annulus_diameter_interval": list(interval) if interval else None,
+        "annulus_diameter_level": judgement.level if judgement and interval else None,
+        "quality": dict(measurement.frame.quality) or None,
+    }
+
+
+def _or_empty(value: float | bool | None) -> str | float | bool:
+    return "" if value is None else value
 
 
 def _version(package: str) -> str | None:

@@ -17,13 +17,15 @@ from data_pipeline.preprocess import Preprocessing
 from data_pipeline.sample import Structure, structures_from_names
 from data_pipeline.splits import Split
 from postprocessing.calibration import Calibration
+from postprocessing.quality import QualityModel
 from recipes.base import Recipe, from_dict, to_dict
 from shell.errors import UserError
 from shell.files import atomic_path, read_json, sha256_of, write_json
 
 RECIPE, SPLIT, START = "recipe.json", "split.json", "start.json"
 MODEL, MODEL_CARD = "model.keras", "model.json"
-CALIBRATION, HISTORY, ENVIRONMENT, CHECKPOINT = "calibration.json", "history.csv", "environment.json", "checkpoint"
+CALIBRATION, QUALITY = "calibration.json", "quality.json"
+HISTORY, ENVIRONMENT, CHECKPOINT = "history.csv", "environment.json", "checkpoint"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Run:
         split: patients of train, validation and test.
         calibration: fitted on validation, or None where there is none (too few frames).
         data_spec: the data set it was trained on, as `--data` takes it.
+        quality: which measurements to trust, fitted on validation; None where there is none (too few frames, or a run
+            older than this).
     """
 
     folder: Path
@@ -49,6 +53,7 @@ class Run:
     split: Split
     calibration: Calibration | None
     data_spec: str
+    quality: QualityModel | None = None
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """(N, h, w, 1) float32 on the network grid → the network's outputs by name, as `predict` says."""
@@ -201,7 +206,7 @@ def load_run(folder: Path) -> Run:
     finally:
         keras.config.set_dtype_policy(policy)
     load_weights(model, folder)
-    path = folder / CALIBRATION
+    path, quality_path = folder / CALIBRATION, folder / QUALITY
     return Run(
         folder=folder,
         recipe=recipe,
@@ -211,6 +216,7 @@ def load_run(folder: Path) -> Run:
         split=split,
         calibration=Calibration.from_dict(read_json(path)) if path.is_file() else None,
         data_spec=data_spec,
+        quality=QualityModel.from_dict(read_json(quality_path), str(quality_path)) if quality_path.is_file() else None,
     )
 
 
