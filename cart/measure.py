@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.preprocess import Preprocessing, Region, preprocess_image, restore_probabilities
+from data_pipeline.preprocess import Preprocessing, Region, preprocess_image, restore_probabilities, square_around
 from data_pipeline.sample import Phase, Structure, View, structures_from_names
 from postprocessing.annulus import annulus_diameter_mm, annulus_diameter_px
 from postprocessing.calibration import Calibration
@@ -76,6 +76,7 @@ class MeasurementSpec:
         box: what its `box` encloses; None for a network without one.
         oracle: the box of its reference that each frame is cropped to before the network sees it; None for every
             network that can measure a frame without a reference.
+        crop_mm: side of the square around the heart that the network sees; None for one that sees the whole frame.
         quality: what tells which measurements to trust, or None.
     """
 
@@ -88,6 +89,7 @@ class MeasurementSpec:
     outputs: tuple[str, ...] = (PROBABILITIES,)
     box: BoxSpec | None = None
     oracle: BoxSpec | None = None
+    crop_mm: float | None = None
     quality: QualityModel | None = None
 
     @property
@@ -112,6 +114,7 @@ class MeasurementSpec:
             "outputs": list(self.outputs),
             "box": self.box.to_dict() if self.box else None,
             "oracle": self.oracle.to_dict() if self.oracle else None,
+            "crop_mm": self.crop_mm,
             "quality": self.quality.to_dict() if self.quality else None,
         }
 
@@ -135,6 +138,7 @@ class MeasurementSpec:
             outputs=tuple(values.get("outputs", (PROBABILITIES,))),
             box=BoxSpec.from_dict(box) if box is not None else None,
             oracle=BoxSpec.from_dict(oracle) if oracle is not None else None,
+            crop_mm=values.get("crop_mm"),
             quality=QualityModel.from_dict(quality, "quality") if quality is not None else None,
         )
 
@@ -192,12 +196,15 @@ def measure_image(
 
     Raises:
         UserError: neither the view nor `anterior_side` tells the orientation, and hinge points are asked for; the
-            network needs the box of a reference; its output is not finite.
+            network needs the box of a reference, or a pixel pitch that is not known; its output is not finite.
     """
     require_no_reference(spec)
     side = _side(view, spec, anterior_side)
-    outputs = network_outputs(image, predictor=predictor, spec=spec)
-    return measure_outputs(outputs, image, spacing_mm, view, phase, spec=spec, anterior_side=side)
+    region = None
+    if spec.crop_mm is not None:  # one frame tells nothing of where the heart moves
+        region = square_around(None, (image.shape[0], image.shape[1]), spacing_mm, spec.crop_mm)
+    outputs = network_outputs(image, predictor=predictor, spec=spec, region=region)
+    return measure_outputs(outputs, image, spacing_mm, view, phase, spec=spec, anterior_side=side, region=region)
 
 
 def require_no_reference(spec: MeasurementSpec) -> None:

@@ -5,6 +5,7 @@ files, the preprocessing, the region, the structures, the loader and the format.
 place, so it is complete or not there; what it holds is checked against its own digests whenever it is opened.
 """
 
+import functools
 import hashlib
 import json
 import shutil
@@ -124,8 +125,9 @@ def _key(
     if region is not None:  # entries of whole frames keep the names they had before there were regions
         description["region"] = region.to_dict()
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    of_file = functools.cache(sha256_of)  # the slices of a volume share its files
     for case in progress(cases, label="digest of frames", unit="frames"):
-        digest.update(json.dumps([case.case_id, *(sha256_of(path) for path in _files(case))]).encode())
+        digest.update(json.dumps([case.case_id, *(of_file(path) for path in _files(case))]).encode())
     return digest.hexdigest()
 
 
@@ -136,6 +138,7 @@ def _files(case: Case) -> Iterator[Path]:
         yield path
         detached = (path.with_suffix(suffix) for suffix in DETACHED_DATA.get(path.suffix.lower(), ()))
         yield from (file for file in detached if file.is_file())
+    yield from case.cine_paths  # they tell where the heart is, and so the region
 
 
 def _write(

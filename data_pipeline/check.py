@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.datasets.camus import UnusableFoldError
-from data_pipeline.sample import Case, Phase, Structure, View
+from data_pipeline.sample import Case, Phase, Sample, Structure, View
 from data_pipeline.spec import Dataset, open_dataset
 from data_pipeline.splits import FOLDS, checked_fold, shorten
 from postprocessing.contact_line import ContactLineNotFound, pixel_contact_line
@@ -32,18 +32,20 @@ errors (the frame cannot be used, or a result made with it would be wrong):
   where one frame is needed, pixel pitch that is not positive, NaN pixels, label outside the code book, label that is
   not a whole number, mask of another size or pitch than its image, one image under two patients, a patient in two
   parts of a split, an official fold that was asked for and leaves a part empty; LabelMe: a shape whose name has no
-  meaning or that has no area
+  meaning or that has no area; ACDC: slice distance that is not positive, ED and ES of different size
 
 warnings (usable, but have a look):
   LV, MYO or LA empty in an apical view, LV and LA without contact (no hinge points), ED LV smaller than ES LV
-  (area in mm2), one image twice under one patient, frames without mask, frames without pixel pitch, an official fold
-  without patients in one part, patients in no official list, pictures that nobody labelled
+  (area in mm2, of slices volume in ml), one image twice under one patient, frames without mask, masks without any
+  structure, frames without pixel pitch, an official fold without patients in one part, patients in no official list,
+  pictures that nobody labelled
 
 exit code: 0 no error (warnings may be there), 1 errors, 2 wrong usage
 
 example:
   python -m data_pipeline.check phantom
   python -m data_pipeline.check 'camus:../data/camus?splits=../data/camus_splits' --fold 5
+  python -m data_pipeline.check acdc:../data/acdc
   python -m data_pipeline.check labelme:../data/valves --structures LV LA MV
 """
 
@@ -67,12 +69,12 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class LVArea:
-    """Area of the LV in one frame: mm², or pixels where the pitch is unknown."""
+class LVSize:
+    """How large the LV is: its area in a frame, mm², or pixels where the pitch is unknown; its volume in slices, ml."""
 
     case: Case
-    area: float
-    unit: Literal["mm2", "px"]
+    size: float
+    unit: Literal["mm2", "px", "ml"]
 
 
 def check_dataset(dataset: Dataset, fold: int | None = None) -> Iterator[Finding]:
@@ -83,8 +85,8 @@ def check_dataset(dataset: Dataset, fold: int | None = None) -> Iterator[Finding
         fold: the official fold that is to be used (1..10); without it all ten are checked, if there are lists.
     """
     cases_of_image: defaultdict[str, list[Case]] = defaultdict(list)
-    lv_areas: defaultdict[tuple[str, View | None], dict[Phase | None, LVArea]] = defaultdict(dict)
-    unlabelled = no_pitch = 0
+    lv_sizes: defaultdict[tuple[str, View | None], dict[Phase | None, LVSize]] = defaultdict(dict)
+    unlabelled = no_pitch = without_heart = 0
     yield from _check_splits(dataset, fold)
     for case in progress(dataset.cases, label="checking", unit="frames"):
         try:
@@ -99,11 +101,10 @@ def check_dataset(dataset: Dataset, fold: int | None = None) -> Iterator[Finding
             unlabelled += 1
             continue
         yield from _check_structures(case, sample.labels, dataset.structures)
-        row_mm, col_mm = sample.spacing_mm or (1.0, 1.0)
-        area = float(np.count_nonzero(valve_as_blood(sample.labels) == Structure.LV)) * row_mm * col_mm
-        unit = "mm2" if sample.spacing_mm else "px"
-        lv_areas[case.patient_id, case.view][case.phase] = LVArea(case, area, unit)
-    yield from _check_contraction(lv_areas)
+        without_heart += sample.is_without_heart
+        of_phase = lv_sizes[case.patient_id, case.view]
+        of_phase[case.phase] = _lv_size(case, sample, before=of_phase.get(case.phase))
+    yield from _check_contraction(lv_sizes)
     yield from _check_duplicates(cases_of_image)
     for remark in dataset.remarks:
         yield Finding("warning", "dataset", remark)
@@ -114,6 +115,13 @@ def check_dataset(dataset: Dataset, fold: int | None = None) -> Iterator[Finding
             "warning",
             "dataset",
             f"{dataset.root}: frames have masks. Received: {unlabelled} of {total} without. {mend}",
+        )
+    if without_heart:
+        mend = "They are trained and measured on as background; beyond base and apex that is what they are."
+        yield Finding(
+            "warning",
+            "dataset",
+            f"{dataset.root}: masks show a structure. Received: {without_heart} of {total} without any. {mend}",
         )
     if no_pitch:
         mend = "Their lengths will be in px."
@@ -164,17 +172,28 @@ def _check_structures(case: Case, labels: npt.NDArray[np.uint8], structures: Seq
         yield Finding("warning", case.case_id, message)
 
 
+def _lv_size(case: Case, sample: Sample, before: LVSize | None) -> LVSize:
+    """The LV's area; of a slice, its volume together with that of the slices before."""
+    assert sample.labels is not None
+    row_mm, col_mm = sample.spacing_mm or (1.0, 1.0)
+    area = float(np.count_nonzero(valve_as_blood(sample.labels) == Structure.LV)) * row_mm * col_mm
+    if sample.volume_slice is None:
+        return LVSize(case, area, "mm2" if sample.spacing_mm else "px")
+    volume = area * sample.volume_slice.distance_mm / 1000
+    return LVSize(case, volume + (before.size if before else 0.0), "ml")
+
+
 def _listed(structures: Sequence[Structure]) -> str:
     """`LV, MYO and LA`."""
     *first, last = (structure.name for structure in structures)
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _check_contraction(areas: dict[tuple[str, View | None], dict[Phase | None, LVArea]]) -> Iterator[Finding]:
-    for of_phase in areas.values():
+def _check_contraction(sizes: dict[tuple[str, View | None], dict[Phase | None, LVSize]]) -> Iterator[Finding]:
+    for of_phase in sizes.values():
         ed, es = of_phase.get(Phase.ED), of_phase.get(Phase.ES)
-        if ed is not None and es is not None and ed.unit == es.unit and ed.area < es.area:
-            received = f"{ed.area:.0f} {ed.unit} at ED, {es.area:.0f} {es.unit} at ES"
+        if ed is not None and es is not None and ed.unit == es.unit and ed.size < es.size:
+            received = f"{ed.size:.0f} {ed.unit} at ED, {es.size:.0f} {es.unit} at ES"
             message = f"{ed.case.label_path}: the LV is larger at ED. Received: {received}. Are ED and ES exchanged?"
             yield Finding("warning", ed.case.case_id, message)
 
@@ -202,7 +221,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "spec",
         metavar="SPEC",
-        help="phantom, phantom:PATH, camus:PATH, camus:PATH?splits=DIR, labelme:PATH or labelme:PATH?labels=FILE",
+        help="phantom, phantom:PATH, camus:PATH, camus:PATH?splits=DIR, acdc:PATH, acdc:PATH?without=PATIENT, "
+        "labelme:PATH or labelme:PATH?labels=FILE",
     )
     parser.add_argument(
         "--structures",

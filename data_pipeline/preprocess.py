@@ -18,6 +18,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.sample import Point
+from shell.errors import UserError
+
 Normalise = Literal["unit", "zscore"]
 
 Region = tuple[float, float, float, float]
@@ -178,6 +181,36 @@ def restore_probabilities(
         return _restore_region(source, (height, width), _checked_region(region))
     restored = cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)
     return restored.reshape(height, width, probabilities.shape[2]).astype(np.float32, copy=False)
+
+
+def square_around(
+    centre: Point | None, native_shape: tuple[int, int], spacing_mm: tuple[float, float] | None, side_mm: float
+) -> Region:
+    """A square of so many millimetres in a frame; where it reaches beyond the frame, that is what the region does.
+
+    Args:
+        centre: (row, col), pixel centres at integers; None: the middle of the frame.
+        native_shape: (H, W) of the frame.
+        spacing_mm: (row, col) pixel pitch.
+        side_mm: of the square.
+
+    Raises:
+        UserError: the pixel pitch is not known.
+        ValueError: a side that is not finite and positive.
+    """
+    if not (math.isfinite(side_mm) and side_mm > 0):
+        raise ValueError(f"`side_mm` must be finite and positive. Received: {side_mm}")
+    if spacing_mm is None:
+        raise UserError(
+            f"this network sees {side_mm:g} mm around the heart, so the pixel pitch must be known, and the file does "
+            "not say it; give --spacing-mm, or write it into the file"
+        )
+    middles = centre or tuple((side - 1) / 2 for side in native_shape)
+    (top, bottom), (left, right) = (
+        (middle + 0.5 - side_mm / pitch / 2, middle + 0.5 + side_mm / pitch / 2)
+        for middle, pitch in zip(middles, spacing_mm, strict=True)
+    )
+    return top, bottom, left, right
 
 
 def _restore_region(

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from data_pipeline.preprocess import Region
+from data_pipeline.preprocess import Region, square_around
 from data_pipeline.sample import Sample, Structure
 from metrics.boxes import box_of_mask
 from shell.errors import UserError
@@ -55,3 +55,40 @@ class ReferenceBox:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {"box_of": [structure.name for structure in self.structures], "margin": self.margin}
+
+
+@dataclass(frozen=True)
+class HeartCrop:
+    """A square of fixed size about the heart, as its cine tells where that is, or else about the middle of the frame.
+
+    No reference is looked at, so a new frame is cropped as those that were trained on. All slices of a volume get the
+    same square.
+
+    Attributes:
+        side_mm: of the square.
+    """
+
+    side_mm: float
+
+    def __call__(self, sample: Sample) -> Region:
+        """The square.
+
+        Raises:
+            UserError: the frame's pixel pitch is not known.
+        """
+        height, width = sample.image.shape
+        try:
+            return square_around(sample.heart_centre, (height, width), sample.spacing_mm, self.side_mm)
+        except UserError as error:
+            raise UserError(f"{sample.source}: {error}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"heart_crop_mm": self.side_mm}
+
+
+def chosen_region(*, oracle: ReferenceBox | None, crop_mm: float | None) -> RegionOf | None:
+    """What a network sees of each frame; None: all of it. An oracle's box goes before a crop around the heart."""
+    if oracle is not None or crop_mm is None:
+        return oracle
+    return HeartCrop(crop_mm)

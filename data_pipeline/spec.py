@@ -1,4 +1,4 @@
-"""Opens a data set by its SPEC: `phantom`, `phantom:PATH`, `camus:PATH`, `labelme:PATH`, with options behind a `?`."""
+"""Opens a data set by its SPEC: `phantom`, `camus:PATH`, `acdc:PATH`, `labelme:PATH`, with options behind a `?`."""
 
 import difflib
 import functools
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_pipeline.datasets import camus, labelme, phantom
+from data_pipeline.datasets import acdc, camus, labelme, phantom
 from data_pipeline.sample import Case, Sample, Structure
 from data_pipeline.splits import Split, shorten, split_patients
 from postprocessing.valve import valve_as_blood
@@ -128,8 +128,9 @@ def open_dataset(spec: str, *, complete: bool = True, structures: Sequence[Struc
     Args:
         spec: `phantom` (the default simulated set, made once into the cache folder; `phantom?views=A2C,A3C,A4C` makes
             another one there, options `views`, `patients`, `seed`), `phantom:PATH` (a written one), `camus:PATH`, with
-            `?splits=DIR` where the official lists lie in a place of their own, or `labelme:PATH`, with `?labels=FILE`
-            where the names of shapes are explained elsewhere.
+            `?splits=DIR` where the official lists lie in a place of their own, `acdc:PATH`, with
+            `?without=PATIENT,PATIENT` where some shall be left out, or `labelme:PATH`, with `?labels=FILE` where the
+            names of shapes are explained elsewhere.
         complete: refuse a data set in which an image or a mask is missing or, of LabelMe files, one cannot be read.
         structures: what the labels must have, BACKGROUND or not; None: the data set's usual labels. It decides which
             labels are loaded: leaflets are part of the cavities unless MV is asked for.
@@ -147,12 +148,8 @@ def open_dataset(spec: str, *, complete: bool = True, structures: Sequence[Struc
     asked = frozenset(structures or ()) - {Structure.BACKGROUND}
     dataset = DATASETS[kind].opened(Request(spec, rest, _options(spec, kind), asked, complete))
     _require_structures(dataset, asked)
-    missing = [
-        str(path)
-        for case in dataset.cases
-        for path in (case.image_path, case.label_path)
-        if path is not None and not path.exists()
-    ]
+    files = [path for case in dataset.cases for path in (case.image_path, case.label_path) if path is not None]
+    missing = [str(path) for path in dict.fromkeys(files) if not path.exists()]  # the slices of a volume share files
     if missing and complete:
         raise UserError(
             f"{dataset.root}: every image needs its mask and every mask its image. Missing: {shorten(missing)}. "
@@ -208,6 +205,18 @@ def _open_camus(request: Request) -> Dataset:
     return Dataset(request.spec, "camus", root, cases, camus.load_sample, official, CAVITIES_AND_WALL)
 
 
+def _open_acdc(request: Request) -> Dataset:
+    root = _required_path(request)
+    cases = acdc.list_cases(root)
+    left_out = {name.strip() for name in request.options["without"].split(",")} if request.options else set[str]()
+    if unknown := sorted(left_out - {case.patient_id for case in cases}):
+        raise UsageError(f"`without` names patients below {root}. Received: {shorten(unknown)}, which are not there")
+    kept = tuple(case for case in cases if case.patient_id not in left_out)
+    if not kept:
+        raise UsageError(f"`without` must leave a patient below {root}. Received: {request.options['without']}")
+    return Dataset(request.spec, "acdc", root, kept, acdc.load_sample, _no_official_split, VENTRICLES_AND_WALL)
+
+
 def _open_phantom(request: Request) -> Dataset:
     if request.path and request.options:
         raise UsageError(
@@ -253,10 +262,12 @@ def _no_official_split(fold: int) -> None:
 
 
 CAVITIES_AND_WALL = (Structure.LV, Structure.MYO, Structure.LA)
+VENTRICLES_AND_WALL = (Structure.LV, Structure.MYO, Structure.RV)
 ON_TOP = (Structure.RV, Structure.MV)
 
 DATASETS: Mapping[str, Kind] = {
     "camus": Kind(_open_camus, CAVITIES_AND_WALL, {"splits": "DIR"}),
+    "acdc": Kind(_open_acdc, VENTRICLES_AND_WALL, {"without": "PATIENT,PATIENT"}),
     "phantom": Kind(
         _open_phantom, (*CAVITIES_AND_WALL, *ON_TOP), {"views": "A2C,A3C,A4C", "patients": "120", "seed": "2026"}
     ),

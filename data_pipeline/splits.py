@@ -71,12 +71,12 @@ class Split:
 def split_patients(
     cases: Iterable[Case], *, train_share: float, val_share: float, seed: int, fold: int | None = None
 ) -> Split:
-    """A seeded split by patient, balanced in image quality and EF class as Leclerc et al. balance theirs.
+    """A seeded split by patient, balanced in diagnosis, image quality and EF class.
 
-    Patients are ordered by stratum (worst image quality of the patient's frames × EF class ≤ 45, 45–55, ≥ 55 %;
-    "unknown" is a stratum of its own) and within it by a hash of seed and id; the parts are then taken evenly spaced
-    along that order. So every stratum, however small, is shared out to within one patient, and the split depends on
-    neither the order of `cases` nor any library's version.
+    Patients are ordered by stratum (diagnosis × worst image quality of the patient's frames × EF class ≤ 45, 45–55,
+    ≥ 55 %; what a data set does not say is "unknown", a stratum of its own) and within it by a hash of seed and id; the
+    parts are then taken evenly spaced along that order. So every stratum, however small, is shared out to within one
+    patient, and the split depends on neither the order of `cases` nor any library's version.
 
     Args:
         cases: frames of the data set.
@@ -90,7 +90,8 @@ def split_patients(
         UserError: too few patients.
 
     Source: lu_net paper §III (ten folds balanced in image quality and EF class); CAMUS's official lists (validation
-    of fold k is testing of fold k + 1). Deviation: none known; the authors' procedure is not published.
+    of fold k is testing of fold k + 1); ACDC's training and testing parts, equal in each diagnosis. Deviation: none
+    known; the authors' procedures are not published.
     """
     order = _ordered_by_stratum(cases, seed)
     if fold is not None:
@@ -143,12 +144,18 @@ def _ordered_by_stratum(cases: Iterable[Case], seed: int) -> list[str]:
     frames: defaultdict[str, list[Case]] = defaultdict(list)
     for case in cases:
         frames[case.patient_id].append(case)
-    keys: dict[str, tuple[str, str, str]] = {}
+    keys: dict[str, tuple[str, ...]] = {}
     for patient, own in frames.items():
         known = [case.quality for case in own if case.quality in QUALITIES]
         quality = min(known, key=QUALITIES.index) if known else "unknown"
         ef_percent = next((case.ef_percent for case in own if case.ef_percent is not None), None)
-        keys[patient] = (quality, ef_class(ef_percent), hashlib.sha256(f"{seed}:{patient}".encode()).hexdigest())
+        diagnosis = next((case.diagnosis for case in own if case.diagnosis is not None), "unknown")
+        keys[patient] = (
+            diagnosis,
+            quality,
+            ef_class(ef_percent),
+            hashlib.sha256(f"{seed}:{patient}".encode()).hexdigest(),
+        )
     return sorted(keys, key=lambda patient: keys[patient])
 
 

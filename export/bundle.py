@@ -96,6 +96,7 @@ def measurement_spec(run: "Run") -> MeasurementSpec:
         oracle=BoxSpec(structures_from_names(run.recipe.box_structures), run.recipe.oracle_margin)
         if run.recipe.oracle_margin is not None
         else None,
+        crop_mm=run.recipe.crop_mm,
         quality=run.quality,
     )
 

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cart.measure import PROBABILITIES, MeasurementSpec, Outputs, Predictor, measure_outputs, network_outputs
+from data_pipeline.preprocess import Region
+from data_pipeline.regions import HeartCrop
 from data_pipeline.sample import Sample, Structure
 from data_pipeline.spec import open_dataset
 from data_pipeline.splits import Split
@@ -48,7 +50,7 @@ def parity_frames(data_spec: str, split: Split) -> ParityFrames:
 def outputs_of(predictor: Predictor, frames: ParityFrames, spec: MeasurementSpec, label: str) -> Sequence[Outputs]:
     """The network's outputs for each frame, one frame at a time, as on the cart."""
     return [
-        network_outputs(sample.image, predictor=predictor, spec=spec)
+        network_outputs(sample.image, predictor=predictor, spec=spec, region=_region(sample, spec))
         for sample in progress(frames.samples, label=label, unit="frames")
     ]
 
@@ -127,7 +129,12 @@ def _measured(sample: Sample, outputs: Outputs, spec: MeasurementSpec) -> FrameM
         sample.phase,
         spec=spec,
         anterior_side=None if known else "left",  # either side will do where two outputs are compared
+        region=_region(sample, spec),
     ).frame
+
+
+def _region(sample: Sample, spec: MeasurementSpec) -> Region | None:
+    return None if spec.crop_mm is None else HeartCrop(spec.crop_mm)(sample)
 
 
 def _dice(pairs: Sequence[tuple[Sample, FrameMeasurement, FrameMeasurement]], structure: Structure) -> dict[str, Any]:

@@ -151,10 +151,6 @@ class Recipe:
         self._check("oracle_margin", oracle is None or 0 <= oracle < math.inf, "none, zero or positive")
         crop = self.crop_mm
         self._check("crop_mm", crop is None or 0 < crop < math.inf, "none or positive")
-        if crop is not None and oracle is not None:
-            raise ValueError(
-                f"a frame is cropped by `crop_mm` or by `oracle_margin`, not by both. Received: {crop:g} and {oracle:g}"
-            )
         unknown = sorted(set(self.class_weights) - set(self.classes))
         if unknown:
             raise ValueError(

@@ -5,7 +5,7 @@ from typing import Any
 
 from data_pipeline.cache import FrameCache, build_cache
 from data_pipeline.paths import cache_folder
-from data_pipeline.regions import ReferenceBox
+from data_pipeline.regions import ReferenceBox, RegionOf, chosen_region
 from data_pipeline.sample import structures_from_names
 from data_pipeline.spec import Dataset
 from data_pipeline.splits import Split
@@ -51,11 +51,12 @@ def prepare(folder: Path, recipe: Recipe, dataset: Dataset, split: Split, *, com
     return data
 
 
-def region_of(recipe: Recipe) -> ReferenceBox | None:
+def region_of(recipe: Recipe) -> RegionOf | None:
     """What a network of this recipe sees of each frame; None: all of it."""
-    if recipe.oracle_margin is None:
-        return None
-    return ReferenceBox(structures_from_names(recipe.box_structures), recipe.oracle_margin)
+    oracle = None
+    if recipe.oracle_margin is not None:
+        oracle = ReferenceBox(structures_from_names(recipe.box_structures), recipe.oracle_margin)
+    return chosen_region(oracle=oracle, crop_mm=recipe.crop_mm)
 
 
 def write_environment(path: Path, now: dict[str, Any]) -> None:

@@ -14,11 +14,12 @@ Source: Leclerc et al., IEEE TMI 38(9):2198–2210, 2019, and the releases' own 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from data_pipeline.readers.image import read_image, read_labels
 from data_pipeline.sample import Case, Phase, Sample, Structure, View
@@ -50,6 +51,7 @@ class Info:
         frames: length of the sequence.
         quality: `Good`, `Medium` or `Poor`.
         ef_percent: ejection fraction of the patient.
+        group: diagnosis of the patient, in the file's own word (ACDC).
     """
 
     ed_frame: int | None = None
@@ -57,6 +59,7 @@ class Info:
     frames: int | None = None
     quality: str | None = None
     ef_percent: float | None = None
+    group: str | None = None
 
 
 def list_cases(root: Path) -> list[Case]:
@@ -129,7 +132,7 @@ def read_sample(case: Case, code_book: Mapping[int, Structure]) -> Sample:
         UserError: a file that is missing or cannot be read (see `readers.image`), a mask of another size or pitch than
             its image, a label outside the code book.
     """
-    _require_pair(case)
+    require_pair(case)
     image = read_image(case.image_path)
     labels = None
     if case.label_path is not None:
@@ -139,21 +142,12 @@ def read_sample(case: Case, code_book: Mapping[int, Structure]) -> Sample:
                 f"{case.label_path}: a mask has its image's size {_times(image.array.shape)}. "
                 f"Received: {_times(codes.shape)}. Resample the mask (nearest neighbour) onto the image's grid."
             )
-        if not _same_pitch(pitch, image.spacing_mm):
+        if not same_pitch(pitch, image.spacing_mm):
             raise UserError(
                 f"{case.label_path}: a mask has its image's pixel pitch {_pitch(image.spacing_mm)}. "
                 f"Received: {_pitch(pitch)}. Correct the header that is wrong."
             )
-        unknown = sorted(set(np.unique(codes).tolist()) - code_book.keys())
-        if unknown:
-            raise UserError(
-                f"{case.label_path}: labels are {', '.join(f'{c} {s.name}' for c, s in code_book.items())}. "
-                f"Received: {shorten([str(code) for code in unknown])}. Map the codes onto these."
-            )
-        translation = np.zeros(256, np.uint8)
-        for code, structure in code_book.items():
-            translation[code] = structure
-        labels = translation[codes]
+        labels = structures_of(case.label_path, codes, code_book)
     return Sample(
         image=image.array,
         labels=labels,
@@ -166,6 +160,26 @@ def read_sample(case: Case, code_book: Mapping[int, Structure]) -> Sample:
         ef_percent=case.ef_percent,
         truth=case.truth,
     )
+
+
+def structures_of(
+    path: Path, codes: npt.NDArray[np.uint8], code_book: Mapping[int, Structure]
+) -> npt.NDArray[np.uint8]:
+    """A mask's own codes as `Structure` codes; `path` is for messages.
+
+    Raises:
+        UserError: a code that is not in the code book.
+    """
+    unknown = sorted(set(np.unique(codes).tolist()) - code_book.keys())
+    if unknown:
+        raise UserError(
+            f"{path}: labels are {', '.join(f'{code} {structure.name}' for code, structure in code_book.items())}. "
+            f"Received: {shorten([str(code) for code in unknown])}. Map the codes onto these."
+        )
+    translation = np.zeros(256, np.uint8)
+    for code, structure in code_book.items():
+        translation[code] = structure
+    return translation[codes]
 
 
 def iter_samples(root: Path) -> Iterator[Sample]:
@@ -214,6 +228,7 @@ def read_info(path: Path) -> Info:
         frames=frame_number("nbframe"),
         quality=quality.capitalize() if quality else None,
         ef_percent=ef_percent,
+        group=values.get("group") or None,
     )
 
 
@@ -283,14 +298,16 @@ def _read_info_beside(path: Path, view: View) -> Info:
     return read_info(info) if info.is_file() else Info()
 
 
-def _require_pair(case: Case) -> None:
+def require_pair(case: Case) -> None:
+    """Refuses an image without its mask and a mask without its image, where the data set has masks."""
     if case.label_path is not None and not case.label_path.exists() and case.image_path.exists():
         raise UserError(f"{case.label_path}: no such mask, though its image is there. Restore it or remove the image.")
     if not case.image_path.exists() and case.label_path is not None and case.label_path.exists():
         raise UserError(f"{case.image_path}: no such image, though its mask is there. Restore it or remove the mask.")
 
 
-def _same_pitch(one: tuple[float, float] | None, other: tuple[float, float] | None) -> bool:
+def same_pitch(one: Sequence[float] | None, other: Sequence[float] | None) -> bool:
+    """Whether two pitches, in mm, are the same number for number as far as headers keep them; None is unknown."""
     if one is None or other is None:
         return one is other
     return all(abs(a - b) <= SAME_PITCH * max(a, b) for a, b in zip(one, other, strict=True))

@@ -27,6 +27,21 @@ class RawFrame:
     spacing_mm: tuple[float, float] | None
 
 
+@dataclass(frozen=True)
+class RawVolume:
+    """A stack of parallel slices, at one time or at several, as its file holds it.
+
+    Attributes:
+        array: (T, S, H, W) in the file's own number type: times, slices, rows, columns.
+        spacing_mm: (row, col) pixel pitch in mm.
+        slice_distance_mm: from the middle of one slice to the middle of the next.
+    """
+
+    array: npt.NDArray[Any]
+    spacing_mm: tuple[float, float]
+    slice_distance_mm: float
+
+
 def bad_file(path: Path, rule: str, received: object, mend: str) -> UserError:
     """The one form of a reader's complaint: file, rule, received value, mend."""
     value = " ".join(str(received).split()).rstrip(".")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +72,15 @@ def read_labels(path: Path) -> tuple[npt.NDArray[np.uint8], tuple[float, float] 
     if path.suffix.lower() in JPEG_SUFFIXES:
         raise bad_file(path, "a label map must be lossless", "a JPEG", "Save it as PNG or NIfTI.")
     frame = _read(path)
+    return labels_of(path, frame), frame.spacing_mm
+
+
+def labels_of(path: Path, frame: RawFrame) -> npt.NDArray[np.uint8]:
+    """A decoded label map as (H, W) uint8 of the file's own codes; `path` is for messages.
+
+    Raises:
+        UserError: codes that are not whole numbers in 0..255, a colour picture.
+    """
     if frame.array.ndim == 3:
         raise bad_file(path, "a label map has one channel", "a colour picture", "Save the codes as a grey picture.")
     numbers = frame.array.astype(np.float64)
@@ -78,7 +88,7 @@ def read_labels(path: Path) -> tuple[npt.NDArray[np.uint8], tuple[float, float] 
     if bad.any():
         received = f"{numbers[bad][0]:g}, {np.count_nonzero(bad)} such pixels"
         raise bad_file(path, "label codes are whole numbers in 0..255", received, "Resample label maps by nearest.")
-    return np.ascontiguousarray(numbers, np.uint8), frame.spacing_mm
+    return np.ascontiguousarray(numbers, np.uint8)
 
 
 def _read(path: Path) -> RawFrame:
@@ -90,6 +100,11 @@ def _read(path: Path) -> RawFrame:
         received = f"suffix {suffix!r}" if suffix else "no suffix"
         raise bad_file(path, "unknown kind of image file", received, f"Known: {', '.join(READERS)}.")
     frame = reader(path)
-    if frame.array.dtype.kind not in "buif":
-        raise bad_file(path, "pixels must be real numbers", frame.array.dtype, "Convert the file to grey.")
+    require_real(path, frame.array)
     return frame
+
+
+def require_real(path: Path, array: npt.NDArray[Any]) -> None:
+    """Refuses pixels that are no real numbers."""
+    if array.dtype.kind not in "buif":
+        raise bad_file(path, "pixels must be real numbers", array.dtype, "Convert the file to grey.")
