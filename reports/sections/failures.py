@@ -1,11 +1,12 @@
 """What could not be measured, and the frames that deserve a second look."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from postprocessing.measurement import FLAGS
-from reports.cells import Cell, Missing, Table, ours, plain
+from reports.cells import Cell, Missing, Table, ours, percent, plain
 from reports.evaluation_folder import ANNULUS, Evaluation, Row
 
 METRIC_NAMES = {
@@ -14,8 +15,12 @@ METRIC_NAMES = {
     "cpa": "CPA",
     "mean_absolute_distance": "d_m",
     "hausdorff": "d_H",
+    "hausdorff95": "HD95",
+    "surface_dice": "surface Dice",
     "box_iou": "IOU",
 }
+ABOUT_ALL = ("OUTLIER", "QUALITY")
+"""Structures of rows that have sections of their own, which say what could not be judged."""
 NOT_FOUND_BY_NETWORK = ("no_la_class", "no_segmentation")
 """Statuses of what a network is not made for: the report says it once, and not as a failure of each frame."""
 STATUS_MEANINGS = {
@@ -23,7 +28,8 @@ STATUS_MEANINGS = {
     "no_reference_contact_line": "LV and LA of the reference do not touch: nothing to compare the prediction with.",
     "no_reference": "No reference labels.",
     "no_reference_box": "The reference has none of the structures that the box is around.",
-    "no_spacing": "The pixel pitch is unknown: no volume in ml.",
+    "no_spacing": "The pixel pitch is unknown: no volume in ml, and no figure that compares lengths across and along.",
+    "unreadable": "A file of the frame cannot be read, or its mask does not fit its image.",
     "no_volume": "The left ventricle has no extent to take a volume of.",
     "unknown_orientation": "The view is unknown, so anterior and posterior are too: the hinge points have no names.",
     "several_frames": "The patient has several frames of a view and phase: which of them a volume is of is not known.",
@@ -37,7 +43,23 @@ OUTLIER_MEANINGS = {
     "no_reference": "No reference labels.",
     "box_out": "The located box does not wholly enclose the reference.",
     "la_cut": "Off-centre frame: the left atrium is cut off (paper §4.4).",
+    "lv_missing": "No left ventricle was found: nothing else on the frame can be trusted.",
+    "la_missing": "No left atrium was found, so no hinge points: look whether the frame shows one.",
+    "holes": "LV, LA or the epicardium has a hole, and the area lacks it: look whether a leaflet or the wall is meant.",
+    "fragments_removed": "Pieces of LV or LA were left out but for the largest: look whether the right one was kept.",
+    "lv_la_gap": "LV and LA were found and do not touch: there is no annulus to measure. Look at the valve plane.",
+    "several_contact_segments": "LV and LA touch in several places: the diameter may span more than the annulus.",
+    "one_pixel_contact": "LV and LA touch at one pixel: the hinge points are one, and the diameter means nothing.",
+    "lv_cut_by_sector": "The LV reaches the edge of the image or of the sector: its volume lacks what lies beyond.",
+    "la_cut_by_sector": "The LA reaches the edge of the image or of the sector: its volume lacks what lies beyond.",
+    "hinge_points_outside_sector": "A hinge point lies where there is no ultrasound: an outline strays from the image.",
 }
+"""What is the matter with a frame, and what to look at."""
+ANNULUS_MEANING = (
+    "No mitral annulus is so narrow or so wide: LV and LA meet in the wrong place, or the pixel pitch is wrong."
+)
+CASES_ONE_BY_ONE = 10
+"""More cases than this that lack the same for the same reason share a row."""
 
 
 def failure_table(evaluation: Evaluation) -> Table | Missing:
@@ -45,9 +67,11 @@ def failure_table(evaluation: Evaluation) -> Table | Missing:
     title = "Failures"
     found: dict[tuple[str, str], list[str]] = {}
     for row in evaluation.rows:
-        # No calibration, a view that the data set lacks or a network not made for it is no failure of a frame; their
-        # tables say it.
-        if row.status in ("ok", "no_calibration", *NOT_FOUND_BY_NETWORK) or row.status.startswith("missing_"):
+        # No calibration, no quality model, a view that the data set lacks or a network not made for it is no failure of
+        # a frame; their tables say it.
+        if row.status in ("ok", "no_calibration", "no_quality_model", *NOT_FOUND_BY_NETWORK):
+            continue
+        if row.status.startswith("missing_") or row.structure in ABOUT_ALL:
             continue
         quantities = found.setdefault((row.case, row.status), [])
         if (quantity := _quantity(row)) not in quantities:
@@ -57,13 +81,21 @@ def failure_table(evaluation: Evaluation) -> Table | Missing:
         if evaluation.no_hinge_points is not None:
             none = "None: every figure is defined."
         return Missing(title, none if evaluation.frames else "No frame was evaluated.")
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (case, status), missing in sorted(found.items()):
+        alike.setdefault((status, tuple(missing)), []).append(case)
+    rows = [
+        (heading, status, missing)
+        for (status, missing), cases in alike.items()
+        for heading in (cases if len(cases) <= CASES_ONE_BY_ONE else [f"{len(cases)} cases: {_shortened(cases, 3)}"])
+    ]
     return Table(
         "failures",
         title,
         plain("case", "status", "what it means", "what is missing"),
         tuple(
-            (Cell(case), *ours(status, STATUS_MEANINGS.get(status, _in_words(status)), _shortened(missing)))
-            for (case, status), missing in sorted(found.items())
+            (Cell(heading), *ours(status, STATUS_MEANINGS.get(status, _in_words(status)), _shortened(missing)))
+            for heading, status, missing in sorted(rows)
         ),
         ("These are counted in the n and failed columns above; none is in a mean or a median.",),
     )
@@ -73,14 +105,29 @@ def second_look_table(evaluation: Evaluation) -> Table | Missing:
     """Frames measured, but with a flag that a reader should know of."""
     title = "Frames that deserve a second look"
     cases: Mapping[str, Any] = evaluation.block("outlier_cases")
+    frames = evaluation.count("n_cases")
     rows = [
-        (Cell(_in_words(name)), *ours(str(len(listed)), _outlier_meaning(name), _shortened(listed, 12)))
+        (
+            Cell(_in_words(name)),
+            *ours(
+                str(len(listed)),
+                percent(len(listed) / frames if frames else math.nan),
+                _outlier_meaning(name),
+                _shortened(listed, 12),
+            ),
+        )
         for name, listed in cases.items()
         if listed
     ]
     if not rows:
         return Missing(title, "None.")
-    return Table("second-look", title, plain("what", "frames", "what it means", "cases"), tuple(rows))
+    return Table(
+        "second-look",
+        title,
+        plain("what", "frames", "share", "what it means", "cases"),
+        tuple(rows),
+        ("Of all frames. A frame may be in several rows.",),
+    )
 
 
 def _quantity(row: Row) -> str:
@@ -92,15 +139,19 @@ def _quantity(row: Row) -> str:
     name = row.metric.split("_")[0]
     if name in ("edv", "esv", "ef"):
         return f"{name.upper()} of the patient"
+    if name == "lav":
+        return "LA volume of the patient"
+    if row.metric in ("simplicity_reference", "convexity_reference"):
+        return f"{name} of the reference's {row.structure}"
     return f"{METRIC_NAMES.get(row.metric, row.metric.replace('_', ' '))} of {row.structure}"
 
 
 def _outlier_meaning(name: str) -> str:
-    if name in OUTLIER_MEANINGS:
+    if name in OUTLIER_MEANINGS and not name.startswith("annulus"):
         return OUTLIER_MEANINGS[name]
-    if name.startswith("annulus"):
-        return "The diameter is outside the range that is plausible for a mitral annulus."
-    return _in_words(name)
+    if name.startswith("annulus_reference"):
+        return f"Reference: {ANNULUS_MEANING[0].lower()}{ANNULUS_MEANING[1:]}"
+    return ANNULUS_MEANING if name.startswith("annulus") else _in_words(name)
 
 
 def _in_words(name: str) -> str:
