@@ -42,11 +42,7 @@ SCORE, EXPECTED_ERROR, ABSTAINED, TTA_SPREAD = "score", "expected_error", "absta
 LOWER, UPPER = "annulus_diameter_lower", "annulus_diameter_upper"
 
 NO_QUALITY_MODEL = "no_quality_model"
-"""None was fitted: too few validation frames, or a run older than the model."""
-QUALITY_UNIT_DIFFERS = "quality_unit_differs"
-"""The model was fitted in mm and this frame is in px, or the other way round."""
-NO_INTERVAL = "no_interval"
-"""The model was fitted on too few frames for an interval of the diameter."""
+"""None that applies: none was fitted, or on too few frames for an interval, or in mm and this frame is in px."""
 
 LEVEL = 0.9
 """Share of the true diameters that the interval is to hold."""
@@ -123,10 +119,8 @@ def quality_rows(
     problem = None
     if not measurement.quality:
         problem = measurement.status if measurement.status != OK else NO_SEGMENTATION
-    elif model is None:
+    elif model is None or model.unit != length:
         problem = NO_QUALITY_MODEL
-    elif model.unit != length:
-        problem = QUALITY_UNIT_DIFFERS
     if problem is not None or model is None:
         status = problem or NO_QUALITY_MODEL
         rows += [frame.failed_row(QUALITY, name, unit, status) for name, unit in judged.items()]
@@ -140,7 +134,7 @@ def quality_rows(
     )
     rows.append(frame.row(QUALITY, ABSTAINED, judgement.abstained, "flag"))
     if judgement.diameter_interval is None:
-        status = NO_INTERVAL if measurement.status == OK else measurement.status
+        status = NO_QUALITY_MODEL if measurement.status == OK else measurement.status
         return rows + [frame.failed_row(ANNULUS, name, length, status) for name in (LOWER, UPPER)]
     bounds = zip((LOWER, UPPER), judgement.diameter_interval, strict=True)
     return rows + [frame.row(ANNULUS, name, bound, length) for name, bound in bounds]

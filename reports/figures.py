@@ -13,6 +13,7 @@ from reports.sections.hinge_points import box_plots, sorted_errors
 from reports.sections.localisation import overlap_by_epoch
 from reports.sections.off_centre import x_correlation
 from reports.sections.segmentation import dice_by_epoch
+from reports.sections.trust import expected_against_measured, risk_coverage_curve
 from reports.sections.volumes import volume_agreement
 
 Draw = Callable[[Evaluation], Drawing | Missing]
@@ -25,6 +26,8 @@ OF_HINGE_POINTS: dict[str, Draw] = {
     "fig-09-bias": bias,
     "fig-10-x-correlation": x_correlation,
     "diameter-agreement": diameter_agreement,
+    "risk-coverage": risk_coverage_curve,
+    "expected-error": expected_against_measured,
 }
 OF_BOXES: dict[str, Draw] = {"box-iou-by-epoch": overlap_by_epoch}
 

@@ -18,9 +18,11 @@ from reports.sections import (
     localisation,
     lu_net,
     off_centre,
+    outliers,
     provenance,
     samples,
     segmentation,
+    trust,
     vds_unet,
     volumes,
 )
@@ -59,7 +61,7 @@ def write_report(folder: Path) -> Path:
                 continue
             path = figure_folder / f"{key}.png"
             save(drawing, path)
-            pictures[key] = _embedded(drawing, path)
+            pictures[key] = embedded(drawing, path)
     report = folder / "report.html"
     write_text(report, render(_page(evaluation, pictures)))
     return report
@@ -110,6 +112,7 @@ def _sections(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) ->
         *(_boxes(evaluation, pictures) if evaluation.locates else []),
         *(_hinge_points(evaluation, pictures) if evaluation.no_hinge_points is None else []),
         *(_volumes(evaluation, pictures) if evaluation.segments else []),
+        *(_outliers(evaluation) if outliers.applies(evaluation) else []),
         Section(
             "failures-section",
             "Failures and doubtful frames",
@@ -212,6 +215,16 @@ def _hinge_points(evaluation: Evaluation, pictures: dict[str, Picture | Missing]
                 off_centre.off_centre_table(evaluation),
             ),
         ),
+        Section(
+            "trust-section",
+            "Can a measurement be trusted?",
+            (
+                *([Text(words)] if (words := trust.reading(evaluation)) else []),
+                trust.trust_table(evaluation),
+                Gallery((pictures["risk-coverage"], pictures["expected-error"])),
+                trust.feature_table(evaluation),
+            ),
+        ),
     ]
 
 
@@ -230,7 +243,23 @@ def _volumes(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> 
     ]
 
 
-def _embedded(drawing: Drawing, path: Path) -> Picture:
+def _outliers(evaluation: Evaluation) -> Sequence[Section]:
+    return [
+        Section(
+            "outliers-section",
+            "Outliers",
+            (
+                Text(outliers.INTRODUCTION),
+                outliers.outlier_table(evaluation),
+                outliers.case_table(evaluation),
+                outliers.bounds_table(evaluation),
+            ),
+        )
+    ]
+
+
+def embedded(drawing: Drawing, path: Path) -> Picture:
+    """A drawing that was saved as PNG, as part of the page."""
     content = path.read_bytes()
     # Width and height are the first two big-endian words of a PNG's header chunk.
     width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
