@@ -52,6 +52,16 @@ NOT_JUDGED = {
 BLOCK: Final = "outliers_by_patient"
 
 
+def applies(evaluation: Evaluation) -> bool:
+    """Whether there is something to judge: a network that outlines, and frames of the two views.
+
+    What was evaluated before outliers were judged has a section that says so.
+    """
+    geometric = evaluation.block(BLOCK, "frames", "geometric")
+    has_frames = bool(geometric.get("judged") or geometric.get("not_judged"))
+    return evaluation.segments and (has_frames or not evaluation.block(BLOCK))
+
+
 def outlier_table(evaluation: Evaluation) -> Table | Missing:
     """Table IV of the paper, and the last columns of its Table II."""
     title = "Outliers (LU-Net paper, Tables II and IV): how many"

@@ -172,6 +172,15 @@ def test_what_cannot_be_shown_says_why(tmp_path):
     assert isinstance(outliers.bounds_table(nothing), type(outliers.bounds_table(in_px)))
 
 
+def test_the_section_is_left_out_where_nothing_can_be_an_outlier(tmp_path):
+    assert outliers.applies(evaluation_of(tmp_path / "px", frames_of(["p1"], unit="px")))
+    short_axis = frames_of(["p1"], [("A3C", "ED")])  # any view that is neither A4C nor A2C
+    assert not outliers.applies(evaluation_of(tmp_path / "view", short_axis))
+    box = (0.9, 1.0, 1.0, 1.0, 1.0, False)
+    boxes = [Frame("p1", *place, None, None, dice={}, not_found="no_segmentation", box=box) for place in FOUR]
+    assert not outliers.applies(evaluation_of(tmp_path / "box", boxes))
+
+
 def test_long_lists_are_cut(tmp_path):
     frames = frames_of([f"p{number:03d}" for number in range(70)], FOUR[:1])
     extra = [row for frame in frames for row in shapes(frame, LV=0.5)]
