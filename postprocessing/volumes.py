@@ -111,7 +111,7 @@ def discs_ml(first: Profile, second: Profile) -> float:
     Source: ASE 2015 recommendations. Deviation: none.
     """
     length_mm = max(first.length_mm, second.length_mm)
-    discs_mm2 = math.pi / 4 * first.diameters_mm * second.diameters_mm
+    discs_mm2 = math.pi / 4 * (first.diameters_mm * second.diameters_mm)
     return float(discs_mm2.sum() * length_mm / DISCS / MM3_PER_ML)
 
 
@@ -130,7 +130,7 @@ def area_length_ml(first: Profile, second: Profile) -> float:
     Source: ASE 2015 recommendations, for the left atrium. Deviation: none.
     """
     length_mm = min(first.length_mm, second.length_mm)
-    return 8 / (3 * math.pi) * first.area_mm2 * second.area_mm2 / length_mm / MM3_PER_ML
+    return 8 / (3 * math.pi) * (first.area_mm2 * second.area_mm2) / length_mm / MM3_PER_ML
 
 
 def simpson_biplane_ml(first: ApicalView, second: ApicalView) -> float:
@@ -218,7 +218,7 @@ def _profile(
     across = np.array([-along[1], along[0]])
     heights, sides = offsets @ along, offsets @ across
     length = float(heights.max() + 0.5 / np.hypot(*(along / pitch)))  # from the last pixel's centre to its edge
-    step, margin = float(pitch.min()) / 4, float(pitch.max())
+    step, margin = float(pitch.min()) / 2, float(pitch.max())
     shifts = np.arange(sides.min() - margin, sides.max() + margin, step)
     middles = (np.arange(DISCS) + 0.5) / DISCS * length
     mirrored = middles[middles < margin - heights.min()]  # those discs that, mirrored at the base, reach the chamber

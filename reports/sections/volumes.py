@@ -82,7 +82,12 @@ def volume_table(evaluation: Evaluation) -> Table | Missing:
         AGREEMENT,
         tuple(rows),
         (
-            f"{HOW_TO_READ} Single-plane volumes take the ventricle for round and stand in where a view is missing.",
+            HOW_TO_READ
+            + (
+                " Single-plane volumes take the ventricle for round and stand in where a view is missing."
+                if any(row[0].text.startswith("Single-plane") for row in rows)
+                else ""
+            ),
             *_about_confidence(evaluation, [f"clinical.{quantity}" for quantity in QUANTITIES]),
             *(
                 ["The network outlines no atrium: the predicted ventricle's axis starts at its own base (see Limits)."]
@@ -180,7 +185,7 @@ def volume_agreement(evaluation: Evaluation) -> Drawing | Missing:
     found = [entry for entry in found if entry[2].n]
     if not found:
         return Missing(title, "No patient of this split has biplane volumes (both phases of A4C and A2C, in mm).")
-    figure = new_figure(0.5 + 2.2 * len(found))
+    figure = new_figure(0.5 + min(2.2 * len(found), 8.2))  # no taller than a printed page
     texts: list[str] = []
     panels = figure.subplots(len(found), 1, squeeze=False)[:, 0]
     for axes, (structure, name, reference, predicted) in zip(panels, found, strict=True):
