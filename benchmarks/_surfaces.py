@@ -95,8 +95,7 @@ def ours_by_length(pair: Pair) -> list[list[float]]:
     found: list[list[float]] = []
     for reference, prediction in zip(*pair, strict=True):
         distances = surface.surface_distances(reference, prediction, SPACING_MM)
-        dice = surface.surface_dice_by_length(reference, prediction, SPACING_MM, TOLERANCE_MM, distances)
-        found.append([*_lengths(distances), dice])
+        found.append([*_lengths(distances), surface.surface_dice(distances, TOLERANCE_MM)])
     return found
 
 
@@ -105,7 +104,7 @@ def ours_by_pixels(pair: Pair) -> list[list[float]]:
     found: list[list[float]] = []
     for reference, prediction in zip(*pair, strict=True):
         distances = surface.surface_distances(reference, prediction, SPACING_MM)
-        found.append([*_lengths(distances), surface.surface_dice(distances, TOLERANCE_MM)])
+        found.append([*_lengths(distances), surface.surface_dice_of_pixels(distances, TOLERANCE_MM)])
     return found
 
 

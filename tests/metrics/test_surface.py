@@ -16,6 +16,7 @@ from metrics.surface import (
     hausdorff95_of_directions,
     mean_absolute_distance,
     surface_dice,
+    surface_dice_of_pixels,
     surface_distances,
 )
 
@@ -91,10 +92,8 @@ def test_an_empty_side_is_undefined(empty_side):
     distances = surface_distances(reference, prediction, ANISOTROPIC)
     for metric in (mean_absolute_distance, hausdorff, hausdorff95, hausdorff95_of_directions):
         assert math.isnan(metric(distances))
-    if empty_side == "both":
-        assert math.isnan(surface_dice(distances, 2.0))
-    else:
-        assert surface_dice(distances, 2.0) == 0.0
+    for metric in (surface_dice, surface_dice_of_pixels):
+        assert math.isnan(metric(distances, 2.0)) if empty_side == "both" else metric(distances, 2.0) == 0.0
 
 
 def test_hd95_worked_by_hand():
@@ -115,21 +114,93 @@ def test_hd95_forgives_one_stray_pixel_and_the_maximum_does_not():
 
 
 def test_surface_dice_worked_by_hand():
-    # The shifted square below: of the 8 pixels of either boundary, 3 are 2 mm away, 1 is 0.5 mm away, 4 coincide.
+    # A 3 × 3 square and itself one column (2 mm) to the right; rows are 0.5 mm apart. Either contour has 4 corners of
+    # half a diagonal, 2 pieces of 0.5 mm along two of the walls and 2 of 2 mm along the others. Of the reference's, the
+    # left wall and its two corners are 2 mm from the prediction's left wall. Of the right wall, the corners lie on the
+    # prediction's pieces and the two pieces between them are 0.5 mm from these. The rest coincides.
+    corner = math.hypot(0.5, 2.0) / 2
+    length = 4 * corner + 4 * 0.5 + 4 * 2.0
     distances = surface_distances(block(slice(2, 5), slice(2, 5)), block(slice(2, 5), slice(3, 6)), (0.5, 2.0))
-    assert surface_dice(distances, 0.0) == pytest.approx(4 / 8)
-    assert surface_dice(distances, 0.49) == pytest.approx(4 / 8)
-    assert surface_dice(distances, 0.5) == pytest.approx(5 / 8)  # at the tolerance is within
+    far, near = 2 * corner + 2 * 0.5, 2 * 0.5
+    assert surface_dice(distances, 0.0) == pytest.approx(1 - (far + near) / length)
+    assert surface_dice(distances, 0.49) == pytest.approx(1 - (far + near) / length)
+    assert surface_dice(distances, 0.5) == pytest.approx(1 - far / length)  # at the tolerance is within
+    assert surface_dice(distances, 1.99) == pytest.approx(1 - far / length)
     assert surface_dice(distances, 2.0) == 1.0
+
+
+def test_surface_dice_is_a_share_of_length_and_the_other_of_pixels():
+    # A wall of 1 × 8 pixels grows by a column on the right: with columns 2 mm and rows 0.5 mm apart.
+    reference, prediction = block(2, slice(1, 9), (6, 12)), block(2, slice(1, 10), (6, 12))
+    distances = surface_distances(reference, prediction, (0.5, 2.0))
+    # Only the last pixel of the prediction is away (2 mm).
+    assert surface_dice_of_pixels(distances, 1.0) == pytest.approx(16 / 17)
+    # Contours: 4 corners and 7 or 8 pieces of 2 mm along either side. The prediction's two right corners are 2 mm away;
+    # the reference's lie on the prediction's sides.
+    corner = math.hypot(0.5, 2.0) / 2
+    assert surface_dice(distances, 1.0) == pytest.approx(1 - 2 * corner / (8 * corner + 14 * 2.0 + 16 * 2.0))
+
+
+def test_surface_dice_of_pixels_touching_at_a_corner():
+    # Two pixels, crosswise: the block between them holds two pieces, a diagonal in all; the six others half of one.
+    both, one = block([2, 3], [3, 4]), block(2, 3)
+    distances = surface_distances(both, one, (3.0, 4.0))
+    # Of the two pixels' contour, 3 corners of the first and the block between coincide with the first's: 1.5 + 1
+    # diagonals; the one pixel's contour, 2 diagonals, all coincides. In all 4 + 2.
+    assert surface_dice(distances, 0.0) == pytest.approx((2.5 + 2) / 6)
+
+
+def test_surface_dice_of_pixels_worked_by_hand():
+    # The shifted square: of the 8 pixels of either boundary, 3 are 2 mm away, 1 is 0.5 mm away, 4 coincide.
+    distances = surface_distances(block(slice(2, 5), slice(2, 5)), block(slice(2, 5), slice(3, 6)), (0.5, 2.0))
+    assert surface_dice_of_pixels(distances, 0.49) == pytest.approx(4 / 8)
+    assert surface_dice_of_pixels(distances, 0.5) == pytest.approx(5 / 8)  # at the tolerance is within
+    assert surface_dice_of_pixels(distances, 2.0) == 1.0
     # Not symmetric in the counts: 4 pixels against 1, of which 2 + 1 lie within 0.5 mm.
     line = surface_distances(block(slice(2, 6), 3), block(2, 3), (0.5, 2.0))
-    assert surface_dice(line, 0.5) == pytest.approx(3 / 5)
+    assert surface_dice_of_pixels(line, 0.5) == pytest.approx(3 / 5)
 
 
+@pytest.mark.parametrize("metric", [surface_dice, surface_dice_of_pixels])
 @pytest.mark.parametrize("tolerance", [-1.0, math.nan, math.inf])
-def test_a_wrong_tolerance_is_refused(tolerance):
+def test_a_wrong_tolerance_is_refused(metric, tolerance):
     with pytest.raises(ValueError, match="`tolerance` must be zero or positive"):
-        surface_dice(SurfaceDistances(np.zeros(1), np.zeros(1)), tolerance)
+        metric(surface_distances(block(2, 3), block(2, 3), ANISOTROPIC), tolerance)
+
+
+def test_surface_dice_needs_the_outlines():
+    with pytest.raises(ValueError, match="must be made by `surface_distances`"):
+        surface_dice(SurfaceDistances(np.zeros(1), np.zeros(1)), 1.0)
+
+
+def brute_force_surface_dice(reference, prediction, spacing_mm, tolerance):
+    """From the definition: every 2 × 2 block, its piece of contour, and every pair of blocks."""
+    row, col = spacing_mm
+    half = math.hypot(row, col) / 2
+    sides = []
+    for mask in (reference, prediction):
+        padded = np.pad(mask, 1)
+        pieces = []
+        for r in range(padded.shape[0] - 1):
+            for c in range(padded.shape[1] - 1):
+                (a, b), (d, e) = padded[r : r + 2, c : c + 2]
+                inside = int(a) + int(b) + int(d) + int(e)
+                if inside in (1, 3):
+                    pieces.append((r * row, c * col, half))
+                elif inside == 2:
+                    pieces.append((r * row, c * col, row if a == d else col if a == b else 2 * half))
+        sides.append(np.asarray(pieces))
+    pairs = np.sqrt(((sides[0][:, None, :2] - sides[1][None, :, :2]) ** 2).sum(axis=2))
+    within = sides[0][pairs.min(axis=1) <= tolerance, 2].sum() + sides[1][pairs.min(axis=0) <= tolerance, 2].sum()
+    return within / (sides[0][:, 2].sum() + sides[1][:, 2].sum())
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(MASKS, MASKS, st.sampled_from([0.05, 0.2, 0.33, 0.5, 1.01]))  # none of them is a distance of the grid
+def test_surface_dice_agrees_with_brute_force(reference, prediction, tolerance):
+    assume(reference.any() and prediction.any())
+    measured = surface_dice(surface_distances(reference, prediction, ANISOTROPIC), tolerance)
+    assert measured == pytest.approx(brute_force_surface_dice(reference, prediction, ANISOTROPIC, tolerance))
 
 
 def test_boundary_of_a_mask_with_a_hole_and_of_one_cut_by_the_image_edge():
@@ -169,7 +240,8 @@ def test_agrees_with_brute_force(reference, prediction):
 def test_symmetry_flip_transpose_scale_and_translation(reference, prediction, factor):
     assume(reference.any() and prediction.any())
     measured = surface_distances(reference, prediction, ANISOTROPIC)
-    d_m, d_h = mean_absolute_distance(measured), hausdorff(measured)
+    lengths = (mean_absolute_distance, hausdorff, hausdorff95, hausdorff95_of_directions)
+    expected = [metric(measured) for metric in lengths]
     row, col = ANISOTROPIC
     padded = [np.pad(mask, ((3, 0), (0, 5))) for mask in (reference, prediction)]
     variants = {
@@ -180,8 +252,10 @@ def test_symmetry_flip_transpose_scale_and_translation(reference, prediction, fa
         "translated": (surface_distances(*padded, ANISOTROPIC), 1.0),
     }
     for name, (distances, scale) in variants.items():
-        assert mean_absolute_distance(distances) == pytest.approx(scale * d_m), name
-        assert hausdorff(distances) == pytest.approx(scale * d_h), name
+        assert [metric(distances) / scale for metric in lengths] == pytest.approx(expected), name
+        # 0.33 mm is no distance of the grid: rounding cannot move one across.
+        for metric in (surface_dice, surface_dice_of_pixels):
+            assert metric(distances, 0.33 * scale) == pytest.approx(metric(measured, 0.33)), name
 
 
 def test_a_structure_of_ordinary_size_takes_less_than_5_ms():
