@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from data_pipeline.preprocess import Preprocessing, preprocess_image, preprocess_labels, restore_probabilities
+from data_pipeline.preprocess import (
+    Preprocessing,
+    preprocess_image,
+    preprocess_labels,
+    restore_probabilities,
+    square_around,
+)
+from shell.errors import UserError
 
 NATIVE = (549, 389)  # rows shrink by 2.14, columns by 1.52: anisotropic
 GRID = Preprocessing(256, 256)
@@ -344,3 +351,31 @@ def test_a_region_without_extent_is_refused(region: tuple[float, float, float, f
     ):
         with pytest.raises(ValueError, match=r"`region` must be .* each max beyond its min\. Received:"):
             refuse()
+
+
+# A square around the heart --------------------------------------------------------------------------------------------
+
+
+def test_a_square_around_a_point_by_hand():
+    # 20 mm are 10 rows of 2 mm and 40 columns of 0.5 mm; a pixel's centre is half a pixel from its edges
+    assert square_around((30.0, 50.0), (100, 200), (2.0, 0.5), 20.0) == (25.5, 35.5, 30.5, 70.5)
+    assert square_around(None, (100, 200), (2.0, 0.5), 20.0) == (45.0, 55.0, 80.0, 120.0)
+    assert square_around((0.0, 0.0), (100, 200), (2.0, 0.5), 20.0)[::2] == (-4.5, -19.5)  # beyond the frame
+
+
+def test_a_square_needs_a_pitch_and_an_extent():
+    with pytest.raises(UserError, match=r"sees 20 mm around the heart, so the pixel pitch must be known.*--spacing-mm"):
+        square_around(None, (100, 200), None, 20.0)
+    for side_mm in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="`side_mm` must be finite and positive"):
+            square_around(None, (100, 200), (1.0, 1.0), side_mm)
+
+
+def test_a_square_there_and_back_is_where_it_was():
+    labels = np.zeros((60, 80), np.uint8)
+    labels[20:40, 30:55] = 1
+    grid, region = Preprocessing(64, 64), square_around((30.0, 42.0), labels.shape, (1.5, 1.2), 60.0)
+    seen = preprocess_labels(labels, grid, region)
+    back = restore_probabilities(np.eye(2, dtype=np.float32)[seen], labels.shape, region)
+    assert np.count_nonzero((back[..., 1] > 0.5) != (labels == 1)) < 45  # of 86 pixels along the outline
+    np.testing.assert_array_equal(back[:5].argmax(-1), 0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from data_pipeline.readers.image import READERS, read_image, read_labels
-from data_pipeline.readers.nifti import write_nifti
+from data_pipeline.readers.nifti import count_slices, read_nifti_volume, write_nifti
 from shell.errors import UserError
 from tests.data_pipeline.camus_files import speckle, write_metaimage
 
@@ -126,6 +126,47 @@ def test_nifti_volume_is_refused(tmp_path: Path):
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 3, 5), np.uint8), np.eye(4)), tmp_path / "volume.nii.gz")
     with pytest.raises(UserError, match=r"volume\.nii\.gz: one 2-D frame is needed.*5 × 3 × 4"):
         read_image(tmp_path / "volume.nii.gz")
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_nifti_volume_is_transposed_to_time_slice_row_col(tmp_path: Path, times: int, suffix: str):
+    """As nibabel has it: (x, y, z) or (x, y, z, t), zooms in the same order."""
+    volume = np.arange(times * 5 * 3 * 4, dtype=np.int16).reshape(times, 5, 3, 4)
+    path = tmp_path / f"volume{suffix}"
+    image = nibabel.Nifti1Image(volume.T if times > 1 else volume[0].T, np.eye(4))
+    image.header.set_zooms((0.308, 0.154, 10.0, 1.0)[: image.ndim])
+    nibabel.save(image, path)
+    read = read_nifti_volume(path)
+    np.testing.assert_array_equal(read.array, volume)
+    assert (read.spacing_mm, read.slice_distance_mm) == ((0.154, 0.308), 10.0)
+    assert count_slices(path) == 5
+
+
+@pytest.mark.parametrize(("axis", "message"), [(2, "the pixel pitch must be"), (3, "the distance of slices must be")])
+def test_nifti_volume_pitch_and_distance_must_be_positive(tmp_path: Path, axis: int, message: str):
+    image = nibabel.Nifti1Image(np.zeros((4, 3, 5), np.uint8), np.eye(4))
+    image.header["pixdim"][axis] = 0.0
+    (tmp_path / "volume.nii").write_bytes(image.to_bytes())
+    with pytest.raises(UserError, match=rf"volume\.nii: {message}.*Received: .*0.*Write the true"):
+        read_nifti_volume(tmp_path / "volume.nii")
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 5, 2, 2)])
+def test_what_is_no_volume(tmp_path: Path, shape: tuple[int, ...]):
+    nibabel.save(nibabel.Nifti1Image(np.zeros(shape, np.uint8), np.eye(4)), tmp_path / "a.nii.gz")
+    for read in (read_nifti_volume, count_slices):
+        with pytest.raises(UserError, match=r"a\.nii\.gz: a volume is needed, or a cine of volumes\. Received: 4 × 3"):
+            read(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("kept", [5, 30, -4])
+def test_truncated_volume(tmp_path: Path, kept: int):
+    path = tmp_path / "volume.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.random.default_rng(0).random((9, 9, 9)), np.eye(4)), path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(UserError, match=r"volume\.nii\.gz: the compressed file is damaged or truncated"):
+        read_nifti_volume(path)
 
 
 @pytest.mark.parametrize("kept", [5, 30, -4])
