@@ -1,6 +1,7 @@
 """The studies by name."""
 
 from shell.errors import UsageError
+from studies.cmr import CMR_TABLE1
 from studies.hinge_points import HINGE_POINTS
 from studies.improved_resunet import IMPROVED_RESUNET_TABLE2
 from studies.lu_net import LU_NET_MOTIVATION, LU_NET_TABLE1, LU_NET_TABLE2
@@ -14,6 +15,7 @@ PLANS: dict[str, Plan] = {
     "lu_net_table1": LU_NET_TABLE1,
     "lu_net_table2": LU_NET_TABLE2,
     "lu_net_motivation": LU_NET_MOTIVATION,
+    "cmr_table1": CMR_TABLE1,
 }
 """Name, as `reproduce.py` takes it → plan."""
 

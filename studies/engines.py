@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shell.errors import UsageError, UserError
-from studies.jobs import Job
+from studies.jobs import PROJECT, Job
 from studies.work import SECONDS_TO_STOP, Result, Stopping, never
 
 Work = Callable[[Job, Stopping, str], Result]
@@ -94,11 +94,10 @@ def on_ray(ray: Any, workers: int = 1) -> Engine:
 
     def run(jobs: Sequence[Job], work: Work) -> Generator[Result, None, None]:
         share = share_of_a_machine([node["Resources"] for node in ray.nodes() if node["Alive"]], workers)
-        remote = ray.remote(max_retries=0, **share)(_there)  # what a machine lost is begun again by the same command
-        variables = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
-        threads = str(share["num_cpus"])
-        variables = {"OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads, **variables}
-        running = {remote.remote(work, job, str(Path.cwd()), variables): job for job in jobs}
+        there = {"env_vars": variables_there(int(share["num_cpus"]))}
+        # not tried again by Ray: what a machine lost is begun where it was left by the same command
+        remote = ray.remote(max_retries=0, runtime_env=there, **share)(_there)
+        running = {remote.remote(work, job, str(Path.cwd())): job for job in jobs}
         try:
             while running:
                 (ended, *_), _ = ray.wait(list(running), num_returns=1)
@@ -140,10 +139,16 @@ def share_of_a_machine(machines: Sequence[Mapping[str, float]], workers: int) ->
     return share
 
 
-def _there(work: Work, job: Job, folder: str, variables: Mapping[str, str]) -> Result:
-    """Does a job on the machine that Ray chose, as if the study ran there: same working directory, same variables."""
+def variables_there(cores: int) -> dict[str, str]:
+    """The environment of a job on another machine: this project importable, our own variables, threads for `cores`."""
+    path = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ours = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+    return {"PYTHONPATH": path, "OMP_NUM_THREADS": f"{cores}", "TF_NUM_INTRAOP_THREADS": f"{cores}", **ours}
+
+
+def _there(work: Work, job: Job, folder: str) -> Result:
+    """Does a job on the machine that Ray chose, in the working directory that the study has here."""
     os.chdir(folder)
-    os.environ.update(variables)
     return work(job, never, f"ray {os.getpid()}")
 
 

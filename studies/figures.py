@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evaluation.outliers import outliers_block, read_bounds
+from evaluation.rows import EPI, FRAME, CaseRow
 from metrics import agreement
 from reports.evaluation_folder import ALL, ANNULUS, Evaluation, Row, Series
 
@@ -35,8 +37,9 @@ Patients = Callable[[Evaluation], frozenset[str]]
 """An evaluation → the patients that are left out."""
 
 POOR = 1.0  # grade of image_quality
-OUTLIER = "OUTLIER"
-GEOMETRIC, ANATOMICAL = "geometric", "anatomical"
+BOUNDS = "bounds.json"
+JUDGED = ("LV", EPI, FRAME)
+"""Structures whose rows say whether a frame is an outlier."""
 
 
 def everyone(evaluation: Evaluation) -> frozenset[str]:  # noqa: ARG001  the others look
@@ -87,23 +90,38 @@ def mean_of(
     return figure
 
 
-def share_of(structure: str, *flags: str, without: Patients = everyone) -> Figure:
-    """The share of frames, or of patients, that have all of these flags, of those where each of them is known.
+def share_of(structure: str, flag: str) -> Figure:
+    """The share of frames that have a flag, of those where it is known."""
+
+    def figure(evaluation: Evaluation) -> Measured:
+        series = evaluation.series(flag, structure=structure)
+        return Measured(agreement.mean(series.values), n=series.n)
+
+    return figure
+
+
+def outliers_of(kind: str, *, without: Patients = everyone) -> Figure:
+    """The share of frames that are outliers of a kind, by the bounds.json of the evaluation.
 
     Args:
-        structure: of the rows of cases.csv.
-        flags: metrics of them, in unit `flag`.
+        kind: `geometric`, `anatomical_shape` or `both_shape`, as in `outliers_block`.
         without: whom to leave out.
+
+    Source: lu_net paper §IV-C. Its counts are of frames (Table IV: 240 are 12 % of 2000), so ours are.
     """
 
     def figure(evaluation: Evaluation) -> Measured:
-        judged: dict[str, list[float]] = {}
-        for flag in flags:
-            series = evaluation.series(flag, structure=structure, where=_kept(evaluation, without, None))
-            for case, value in zip(series.cases, series.values, strict=True):
-                judged.setdefault(case, []).append(value)
-        known = [all(values) for values in judged.values() if len(values) == len(flags)]
-        return Measured(sum(known) / len(known), n=len(known)) if known else NOTHING
+        path = evaluation.folder / BOUNDS
+        if not path.is_file():
+            return NOTHING
+        left_out = without(evaluation)
+        rows = [
+            CaseRow(**{**dataclasses.asdict(row), "value": row.value if math.isfinite(row.value) else None})
+            for row in evaluation.rows
+            if row.structure in JUDGED and row.patient not in left_out
+        ]
+        tally = outliers_block(rows, read_bounds(path))["frames"][kind]
+        return NOTHING if tally["share"] is None else Measured(tally["share"], n=tally["judged"])
 
     return figure
 

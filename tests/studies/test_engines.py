@@ -15,8 +15,8 @@ import pytest
 
 from shell.errors import UsageError, UserError
 from studies import engines
-from studies.engines import connected_ray, local, on_ray, share_of_a_machine
-from studies.jobs import Job
+from studies.engines import connected_ray, local, on_ray, share_of_a_machine, variables_there
+from studies.jobs import PROJECT, Job
 from studies.work import Result, Stopping
 from tests.studies.made import made_job
 
@@ -165,7 +165,7 @@ def test_a_cluster_does_every_job_once(jobs: list[Job], in_its_folder: Path) -> 
     results = list(on_ray(ray)(jobs, work))
     assert sorted(result.job for result in results) == sorted(job.name for job in jobs)
     assert sorted(seen) == sorted((job.name, f"ray {os.getpid()}") for job in jobs)
-    assert ray.options == {"max_retries": 0, "num_cpus": 2}
+    assert ray.options == {"max_retries": 0, "num_cpus": 2, "runtime_env": {"env_vars": variables_there(2)}}
     assert ray.down
     assert ray.cancelled == []
 
@@ -173,42 +173,26 @@ def test_a_cluster_does_every_job_once(jobs: list[Job], in_its_folder: Path) -> 
 def test_a_job_takes_over_the_studys_folder_and_variables(
     jobs: list[Job], in_its_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: dict[str, str] = {}
-    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "PYTHONPATH"):
         monkeypatch.delenv(name, raising=False)
+    assert variables_there(3)["PYTHONPATH"] == str(PROJECT)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", "/mine")
     monkeypatch.setenv("PRIVATE", "mine")
-
-    class Elsewhere(Threads):
-        def remote(self, **options: Any) -> Any:
-            def begun(function: Callable[..., Any]) -> Any:
-                def elsewhere(work: Any, job: Job, folder: str, variables: dict[str, str]) -> Any:
-                    found.update(variables, folder=folder)
-                    return Future()
-
-                return SimpleNamespace(remote=elsewhere)
-
-            return begun
-
-        def wait(self, *futures: Any, **options: Any) -> Any:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        list(on_ray(Elsewhere())(jobs, lambda *_: Result("", "done", 0.0)))
-    assert found["folder"] == str(in_its_folder)
-    assert (found["KERAS_BACKEND"], found["OMP_NUM_THREADS"], found["TF_NUM_INTRAOP_THREADS"]) == ("jax", "2", "2")
+    found = variables_there(3)
+    assert (found["KERAS_BACKEND"], found["OMP_NUM_THREADS"], found["TF_NUM_INTRAOP_THREADS"]) == ("jax", "1", "3")
+    assert found["PYTHONPATH"] == f"{PROJECT}{os.pathsep}/mine"
     assert "PRIVATE" not in found
-    before = dict(os.environ)
-    try:
-        (in_its_folder / "there").mkdir()
-        engines._there(
-            lambda *_: Result("", "done", 0.0), jobs[0], str(in_its_folder / "there"), {"ANNULUS_THERE": "yes"}
-        )
-        assert os.environ["ANNULUS_THERE"] == "yes"
-        assert Path.cwd() == in_its_folder / "there"
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    folders: list[Path] = []
+
+    def work(job: Job, stopping: Stopping, worker: str) -> Result:
+        folders.append(Path.cwd())
+        return Result(job.name, "failed", 0.0)
+
+    (in_its_folder / "there").mkdir()
+    engines._there(work, jobs[0], str(in_its_folder / "there"))
+    assert folders == [in_its_folder / "there"]
 
 
 def test_closing_stops_a_clusters_jobs_and_waits_for_them(jobs: list[Job], in_its_folder: Path) -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.bounds import Bounds
 from reports.evaluation_folder import Evaluation, read_evaluation
+from shell.files import write_json
 from studies import figures
-from studies.figures import mean_of, median_of, of_volumes, poor_images, share_of
+from studies.figures import mean_of, median_of, of_volumes, outliers_of, poor_images, share_of
 from tests.studies.made import row, write_evaluation
 
 FRAMES = ("a_4CH_ED", "a_4CH_ES", "b_4CH_ED", "b_2CH_ED")
@@ -80,20 +82,37 @@ def test_what_a_figure_is_made_of(evaluation: Evaluation) -> None:
     assert math.isnan(median_of("amvl_col_error")(evaluation).sd)
 
 
-def test_the_share_of_outliers(tmp_path: Path) -> None:
-    """Patients a to d: geometric 1 0 1 –, anatomical 1 0 0 1; both are known of three, and one of them is both."""
-    flags = {"geometric": (1.0, 0.0, 1.0, None), "anatomical": (1.0, 0.0, 0.0, 1.0)}
-    rows = [
-        row(patient, "OUTLIER", metric, value, "flag")
-        for metric, values in flags.items()
-        for patient, value in zip("abcd", values, strict=True)
-    ]
-    rows.append(row("a_4CH_ED", "FRAME", "image_quality", 1.0, "grade"))
-    evaluation = read_evaluation(write_evaluation(tmp_path / "outliers", rows))
-    geometric = share_of("OUTLIER", "geometric")(evaluation)
-    assert (geometric.value, geometric.n) == (pytest.approx(2 / 3), 3)
+def test_the_share_of_outliers_is_of_frames(tmp_path: Path) -> None:
+    """Of five frames one has a d_H beyond 8.1 mm and one is less convex than .842; a sixth cannot be judged."""
+    frames = [f"{patient}_{view}_{phase}" for patient in "ab" for view in ("4CH", "2CH") for phase in ("ED", "ES")][:6]
+    rows = []
+    for number, case in enumerate(frames):
+        for structure in ("LV", "EPI"):
+            distance = None if number == 5 else 9.0 if (number, structure) == (0, "LV") else 5.0
+            rows.append(row(case, structure, "mean_absolute_distance", None if number == 5 else 1.0, "mm"))
+            rows.append(row(case, structure, "hausdorff", distance, "mm"))
+            rows.append(row(case, structure, "simplicity", 0.95))
+            rows.append(row(case, structure, "convexity", 0.8 if (number, structure) == (1, "LV") else 0.98))
+    rows += [row(case, "FRAME", "image_quality", 1.0, "grade") for case in frames if case.startswith("b")]
+    folder = write_evaluation(tmp_path / "outliers", rows)
+    assert math.isnan(outliers_of("geometric")(read_evaluation(folder)).value)  # no bounds
+    write_json(folder / "bounds.json", Bounds().to_dict())
+    evaluation = read_evaluation(folder)
+    geometric = outliers_of("geometric")(evaluation)
+    assert (geometric.value, geometric.n) == (pytest.approx(1 / 5), 5)
     assert math.isnan(geometric.sd)
-    assert share_of("OUTLIER", "anatomical")(evaluation).value == pytest.approx(0.5)
-    assert share_of("OUTLIER", "geometric", "anatomical")(evaluation).value == pytest.approx(1 / 3)
-    assert share_of("OUTLIER", "geometric", without=poor_images)(evaluation).value == pytest.approx(0.5)
-    assert math.isnan(share_of("OUTLIER", "unknown")(evaluation).value)
+    assert outliers_of("anatomical_shape")(evaluation).value == pytest.approx(1 / 6)
+    assert outliers_of("both_shape")(evaluation).value == 0.0
+    good = outliers_of("geometric", without=poor_images)(evaluation)
+    assert (good.value, good.n) == (pytest.approx(1 / 4), 4)
+
+
+def test_the_share_of_frames_with_a_flag(tmp_path: Path) -> None:
+    rows = [
+        row(f"{patient}_4CH_ED", "BOX", "box_out", value, "flag")
+        for patient, value in zip("abc", (1.0, 0.0, None), strict=True)
+    ]
+    share = share_of("BOX", "box_out")(read_evaluation(write_evaluation(tmp_path / "boxes", rows)))
+    assert (share.value, share.n) == (0.5, 2)
+    assert math.isnan(share.sd)
+    assert math.isnan(share_of("BOX", "unknown")(read_evaluation(tmp_path / "boxes")).value)

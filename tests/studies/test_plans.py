@@ -122,6 +122,18 @@ def test_the_lu_net_papers_motivation_study() -> None:
     assert margins == [0.05, 0.15, 0.3, None]
 
 
+def test_the_cine_mr_papers_table_1() -> None:
+    rows = paper_rows("cmr_table1", "table1")
+    assert rows["WCE"] == (0.944, 7.2, 0.948, 0.908, 7.3, 0.881, 0.851, 5.9, 0.828)
+    assert rows["WCE+Dice"] == (0.942, 7.4, 0.966, 0.892, 9.3, 0.844, 0.849, 5.8, 0.815)
+    assert rows["WCE, 100 % only"] == (0.946, 6.2, 0.950, 0.909, 7.1, 0.882, 0.853, 5.4, 0.831)
+    assert rows["WCE+Dice, 100 % only"] == (0.944, 6.5, 0.969, 0.897, 8.2, 0.853, 0.851, 5.5, 0.817)
+    assert [(network.model, network.recipe) for network in PLANS["cmr_table1"].networks] == [
+        ("dense_unet", "cmr_wce"),
+        ("dense_unet", "cmr_wce_dice"),
+    ]
+
+
 @pytest.mark.parametrize("name", ["lu_net_table1", "lu_net_table2", "lu_net_motivation"])
 def test_the_lu_net_paper_has_ten_folds(name: str) -> None:
     assert PLANS[name].folds == tuple(range(1, 11))  # §IV-A

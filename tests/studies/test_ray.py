@@ -38,9 +38,9 @@ def test_jobs_are_done_recorded_and_stopped(ray: Any, tmp_path: Path) -> None:
     lasting = [made_job(tmp_path, seed=seed, begin=FOREVER) for seed in (2, 3)]
     with contextlib.closing(on_ray(ray, 4)([ends, fails, *lasting], do_job)) as results:  # Ray takes them in any order
         found = {result.job: result for result in (next(results), next(results))}
-        assert found[ends.name].outcome == "done"
+        assert (found[ends.name].outcome, found[ends.name].message) == ("done", "")
         assert "train ended with 1: no room" in found[fails.name].message
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300  # a worker begins with its variables, and that takes its time
         while not all((job.run / "recipe.json").exists() for job in lasting):
             assert time.monotonic() < deadline
             time.sleep(0.05)
