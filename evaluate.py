@@ -19,10 +19,10 @@ from cart.measure import Box, MeasurementSpec, Predictor, anterior_side_of
 from data_pipeline.sample import Case, Sample
 from data_pipeline.spec import Dataset, open_dataset
 from data_pipeline.splits import Split, split_patients
+from evaluation.bounds import Bounds, read_bounds
 from evaluation.comparison import compare
 from evaluation.folder import UNREADABLE_FILE, copy_kept, read_folder, write_measures
 from evaluation.frames import reference_measurement
-from evaluation.bounds import Bounds, read_bounds
 from evaluation.predictions import load_prediction
 from evaluation.rows import NO_CONTACT_LINE, NO_LA_CLASS, NO_SEGMENTATION, UNKNOWN_ORIENTATION, UNREADABLE, CaseRow
 from evaluation.selection import shown_cases
@@ -30,6 +30,7 @@ from evaluation.stored import predict_all
 from metrics.boxes import box_of_mask
 from postprocessing.calibration import Calibration
 from recipes.base import Recipe, from_dict, to_dict
+from reports.comparison import text_table, write_comparison
 from reports.overlay import draw_overlay
 from reports.pdf import write_pdf
 from reports.report import write_report
@@ -72,7 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parsed(argv)
     if arguments.compare:
         out = arguments.out or Path("comparisons") / "-".join(folder.resolve().name for folder in arguments.compare)
-        page = compare(arguments.compare, out)
+        compare(arguments.compare, out, command=this_command())
+        page = write_comparison(out)
+        print(text_table(out))
         return finished(page, pdf=arguments.pdf)
     if arguments.again:
         out = arguments.out or arguments.again
@@ -92,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cases = choose_cases(dataset, part, source, is_own=is_own)
     out = arguments.out or default_folder(source) / f"{dataset.name}-{part}"
     with atomic_folder(out, marker="summary.json") as folder:
-        report = evaluate(source, dataset, cases, part, folder, bounds=bounds)
+        report = evaluate(source, dataset, cases, part, folder, bounds=bounds, tta=arguments.tta or 0)
     return said(out, report.name, pdf=arguments.pdf)
 
 
@@ -119,19 +122,32 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--bounds", metavar="FILE", type=Path, help="what makes a patient an outlier (docs/outliers.md)"
     )
+    parser.add_argument(
+        "--tta",
+        metavar="N",
+        type=int,
+        help="measure N changed copies of each frame too: the spread of the hinge points, N times the time",
+    )
     parser.add_argument("--pdf", action="store_true", help="write the report as PDF too")
     add_debug_option(parser)
     arguments = parser.parse_args(argv)
     if arguments.compare and len(arguments.compare) < 2:
         raise UsageError(f"--compare needs two runs or evaluations at least. Received: {len(arguments.compare)}")
+    if arguments.tta is not None and arguments.tta < 1:
+        raise UsageError(f"--tta must be 1 or more. Received: {arguments.tta}")
     for name, senseless in {
-        "compare": ("data", "split", "calibration", "bounds"),
-        "again": ("data", "split"),
+        "compare": ("data", "split", "calibration", "bounds", "tta"),
+        "again": ("data", "split", "tta"),
     }.items():
         given = [f"--{option}" for option in senseless if getattr(arguments, option) is not None]
         if getattr(arguments, name) and given:
             raise UsageError(f"--{name} takes what was evaluated as it is; leave {', '.join(given)} out")
     return arguments
+
+
+def this_command() -> str:
+    """What the user typed."""
+    return shlex.join(["python", "evaluate.py", *sys.argv[1:]])
 
 
 def changed(spec: MeasurementSpec, arguments: argparse.Namespace) -> MeasurementSpec:
@@ -218,17 +234,17 @@ def choose_cases(dataset: Dataset, part: str, source: Source, *, is_own: bool) -
 
 
 def evaluate(
-    source: Source, dataset: Dataset, cases: Sequence[Case], part: str, folder: Path, *, bounds: Bounds
+    source: Source, dataset: Dataset, cases: Sequence[Case], part: str, folder: Path, *, bounds: Bounds, tta: int = 0
 ) -> Path:
     """Measures the cases and writes everything about them into `folder`; returns the report's path there."""
-    unreadable = predict_all(cases, dataset.load, folder, predictor=source.predictor, spec=source.spec)
+    unreadable = predict_all(cases, dataset.load, folder, predictor=source.predictor, spec=source.spec, tta=tta)
     write_json(folder / UNREADABLE_FILE, unreadable)
     write_json(folder / "recipe.json", to_dict(source.recipe))
     for name in ("history.csv", "environment.json"):
         if (source.folder / name).is_file():
             shutil.copyfile(source.folder / name, folder / name)
     about = {
-        "command": shlex.join(["python", "evaluate.py", *sys.argv[1:]]),
+        "command": this_command(),
         "model": source.name,
         "data": dataset.spec,
         "data_digest": dataset.digest(),
@@ -275,7 +291,7 @@ def evaluate_again(before: Path, folder: Path, arguments: argparse.Namespace) ->
     if arguments.bounds:
         bounds = read_bounds(arguments.bounds)
     copy_kept(before, folder)
-    about["measured_again"] = shlex.join(["python", "evaluate.py", *sys.argv[1:]])
+    about["measured_again"] = this_command()
     return finish(folder, dataset, cases, about, changed(spec, arguments), bounds)
 
 

@@ -31,7 +31,8 @@ class Prediction:
         box: located, pixel edges, or None.
         first_label_map: (H, W) uint8 of the first of two segmentations, or None.
         anterior_side: `left` or `right`; None where it is not known, or where no hinge points are looked for.
-        about: the rest of a `FrameMeasurement` as plain JSON values: status, unit, flags, diameter, quality, the line.
+        about: the rest of a `FrameMeasurement` as plain JSON values: status, unit, flags, diameter, quality, the line;
+            and `tta_spread` if it was asked for, NaN where it is not defined.
     """
 
     label_map: npt.NDArray[np.uint8]

@@ -4,13 +4,14 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import cv2
 
+from cart.augmented import tta_spread
 from cart.measure import MeasurementSpec, Predictor
 from data_pipeline.sample import Case, Sample
 from evaluation.frames import reference_measurement
@@ -18,6 +19,7 @@ from evaluation.measure import Load, predict_frame, rows_of_frame, unreadable_ro
 from evaluation.patients import patient_rows
 from evaluation.pictures import case_entry
 from evaluation.predictions import load_prediction, save_prediction
+from evaluation.quality import TTA_SPREAD
 from evaluation.rows import CaseRow
 from postprocessing.measurement import FrameMeasurement
 from shell.errors import UserError
@@ -29,6 +31,7 @@ PREDICTIONS, PICTURES = "predictions", "cases"
 WORTH_A_POOL = 100
 """Fewer frames are measured before the processes of a pool have started."""
 MOST_WORKERS = 8
+TTA_SEED = 0
 
 Json = dict[str, Any]
 
@@ -47,7 +50,7 @@ class Patient:
 
 
 def predict_all(
-    cases: Sequence[Case], load: Load, folder: Path, *, predictor: Predictor, spec: MeasurementSpec
+    cases: Sequence[Case], load: Load, folder: Path, *, predictor: Predictor, spec: MeasurementSpec, tta: int = 0
 ) -> dict[str, str]:
     """Asks the network about every case and stores what it says.
 
@@ -57,13 +60,14 @@ def predict_all(
         folder: of the evaluation.
         predictor: the network.
         spec: how its output is measured.
+        tta: changed copies of each frame to measure too, for the spread of its hinge points.
 
     Returns:
         The cases that could not be read, and why: a case's files are the user's, so one that is spoilt is said and
         counted and the others are measured.
 
     Raises:
-        UserError: as `predict_frame`.
+        UserError: as `predict_frame` and, where it is asked for, `tta_spread`.
     """
     unreadable: dict[str, str] = {}
     for case in progress(cases, label="predicting", unit="frames"):
@@ -73,6 +77,9 @@ def predict_all(
             unreadable[case.case_id] = str(error)
             continue
         prediction = predict_frame(sample, predictor=predictor, spec=spec)
+        if tta:
+            spread = tta_spread(sample.image, predictor, spec, tta, TTA_SEED, spacing_mm=sample.spacing_mm)
+            prediction = replace(prediction, about={**prediction.about, TTA_SPREAD: spread})
         save_prediction(folder / PREDICTIONS / f"{case.case_id}.npz", prediction)
     return unreadable
 
