@@ -184,7 +184,7 @@ def _distance_verdict(frame: Frame, bounds: Bounds, border: str) -> Verdict:
         elif row.unit != "mm":
             status = NO_SPACING
         elif row.value > (largest := bounds.largest(border, distance)):
-            reasons.append(f"{border} {DISTANCES[distance]} {row.value:.1f} mm (at most {largest:g})")
+            reasons.append(f"{border} {DISTANCES[distance]} {row.value:.2f} mm (at most {largest:.2f})")
     return Verdict(tuple(reasons), status)
 
 

@@ -132,8 +132,8 @@ def test_why_and_how_many():
     assert (geometric["judged"], geometric["outliers"], geometric["share"]) == (4, 2, 0.5)
     assert geometric["cases"] == ["p1", "p2"]
     assert geometric["why"] == {
-        "p1": ["A2C-ES LV d_H 10.3 mm (at most 8.1)"],
-        "p2": ["A4C-ED EPI d_m 4.0 mm (at most 3.3)"],
+        "p1": ["A2C-ES LV d_H 10.26 mm (at most 8.10)"],
+        "p2": ["A4C-ED EPI d_m 4.00 mm (at most 3.30)"],
     }
     assert block["geometric_epi"]["cases"] == ["p2"]
     assert block["anatomical"]["why"] == {
@@ -174,7 +174,7 @@ def test_frames_of_other_views_do_not_count():
     assert set(alone.values()) == {"missing_A4C_ED+A4C_ES+A2C_ED+A2C_ES"}
     beyond = [*patient(), *frame("p1", "A4C", "", LV={"hausdorff": 20.0})]  # a further frame, of no known phase
     assert flags_of(beyond)["geometric"] == 1
-    assert outliers_block(beyond, BOUNDS)["geometric"]["why"]["p1"] == ["A4C LV d_H 20.0 mm (at most 8.1)"]
+    assert outliers_block(beyond, BOUNDS)["geometric"]["why"]["p1"] == ["A4C LV d_H 20.00 mm (at most 8.10)"]
 
 
 def test_a_border_that_was_not_found_is_beyond_any_bound():

@@ -98,7 +98,7 @@ def test_the_paper_is_marked_as_such(judged):
 def test_which_and_why(judged):
     table = outliers.case_table(judged)
     assert cells(table, "p1") == {
-        ("", "geometric"): "A4C-ES LV d_H 9.0 mm (at most 8.1)",
+        ("", "geometric"): "A4C-ES LV d_H 9.00 mm (at most 8.10)",
         ("", "anatomical"): "A4C-ES LV simplicity 0.600 (at least 0.687)",
         ("", "frames judged"): "all four",
     }
