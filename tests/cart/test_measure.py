@@ -6,6 +6,7 @@ import json
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import ndimage
 
 from cart.measure import BoxSpec, MeasurementSpec, measure_image, measure_outputs, network_outputs
 from data_pipeline.sample import Phase, Structure, View
@@ -140,7 +141,10 @@ NO_LA = dataclasses.replace(heart_spec(None), structures=(Structure.BACKGROUND, 
 ORACLE = dataclasses.replace(heart_spec(None), oracle=BoxSpec((Structure.LV, Structure.MYO), margin=0.05))
 
 
-@pytest.mark.parametrize("spec", [heart_spec(), heart_spec(None), LOCALISER, ORACLE])
+CROPPED = dataclasses.replace(heart_spec(None), crop_mm=200.0)
+
+
+@pytest.mark.parametrize("spec", [heart_spec(), heart_spec(None), LOCALISER, ORACLE, CROPPED])
 def test_the_spec_survives_its_dictionary(spec: MeasurementSpec) -> None:
     assert MeasurementSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
@@ -197,6 +201,27 @@ def test_what_the_network_saw_a_region_of_is_measured_on_the_whole_frame() -> No
     assert measured.box == (12 + 0.25 * 64, 76, 48 - 0.125 * 96, 96)
 
 
+def test_a_square_around_the_middle_of_a_lone_frame() -> None:
+    image, side_mm = heart_image(), 30.0
+    spec = dataclasses.replace(heart_spec(None), crop_mm=side_mm)
+    measured = measure_image(image, SPACING_MM, View.A4C, None, predictor=by_grey_level, spec=spec).frame
+    seen = np.zeros(image.shape, bool)  # 30 mm about the middle, by hand
+    rows, cols = (round(side_mm / pitch / 2) for pitch in SPACING_MM)
+    seen[64 - rows : 64 + rows, 96 - cols : 96 + cols] = True
+    drawn = np.kron(heart_labels(), np.ones(BLOCK, np.uint8))
+    assert drawn[~seen].any()  # some of the heart is outside
+    assert not measured.label_map[~seen].any()
+    inner = seen & (ndimage.maximum_filter(drawn, 7) == ndimage.minimum_filter(drawn, 7))  # elsewhere greys are mixed
+    assert np.count_nonzero(inner & (drawn > 0)) > 1000
+    np.testing.assert_array_equal(measured.label_map[inner], drawn[inner])
+
+
+def test_a_square_of_millimetres_needs_a_pitch() -> None:
+    spec = dataclasses.replace(heart_spec(None), crop_mm=30.0)
+    with pytest.raises(UserError, match=r"sees 30 mm around the heart, so the pixel pitch must be known"):
+        measure_image(heart_image(), None, View.A4C, None, predictor=by_grey_level, spec=spec)
+
+
 def test_without_the_atrium_no_view_is_needed() -> None:
     def without_la(images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         return {"probabilities": by_grey_level(images)["probabilities"][..., :3]}
@@ -221,7 +246,7 @@ def test_any_output_that_is_not_finite_is_refused(bad: str) -> None:
 
 def test_a_spec_written_before_networks_had_boxes_is_read() -> None:
     values = heart_spec().to_dict()
-    del values["outputs"], values["box"], values["oracle"]
+    del values["outputs"], values["box"], values["oracle"], values["crop_mm"]
     assert MeasurementSpec.from_dict(values) == heart_spec()
 
 
