@@ -234,13 +234,13 @@ def measured_values(rows: Iterable[CaseRow]) -> Measured:
             value = abs(row.value) if absolute and row.value is not None else row.value
             found.setdefault(metric, {})[row.case] = Value(row.patient, value)
 
-    for state, word in (("", ""), (CALIBRATED, ", calibrated")):
+    for state, word in (("", ""), (CALIBRATED, "calibrated ")):
         points = _mean_of_two(
             index.get((ANNULUS, f"amvl_error{state}"), []), index.get((ANNULUS, f"pmvl_error{state}"), [])
         )
-        add(f"hinge.distance{state}", f"hinge distance{word}", points, smaller_is_better=True)
+        add(f"hinge.distance{state}", f"{word}hinge distance", points, smaller_is_better=True)
         diameters = index.get((ANNULUS, f"annulus_diameter_error{state}"), [])
-        add(f"annulus.error{state}", f"|diameter error|{word}", diameters, smaller_is_better=True, absolute=True)
+        add(f"annulus.error{state}", f"{word}|diameter error|", diameters, smaller_is_better=True, absolute=True)
     add("localisation.iou", "box IOU", index.get((BOX, "box_iou"), []), smaller_is_better=False)
     structures = dict.fromkeys(structure for structure, metric in index if metric == "dice" and structure != FRAME)
     for metric in (*OVERLAPS, *DISTANCES):

@@ -201,8 +201,10 @@ class Evaluation:
 
     @cached_property
     def length_unit(self) -> str:
-        """`mm`, or `px` where no frame has a known spacing."""
-        return "px" if {r.unit for r in self.rows if r.unit in ("mm", "px")} == {"px"} else "mm"
+        """`mm`, or `px` where no frame has a known spacing; by the summary where there are no rows."""
+        units = {r.unit for r in self.rows if r.unit in ("mm", "px")}
+        units = units or {key[-2:] for key in self.block("hinge", ALL) if key in ("distance_mm", "distance_px")}
+        return "px" if units == {"px"} else "mm"
 
     @cached_property
     def frames(self) -> tuple[Row, ...]:

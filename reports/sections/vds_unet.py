@@ -1,9 +1,9 @@
-"""Where the mitral valve is a class: Table 2 of the VDS-UNet paper."""
+"""The tables of the VDS-UNet paper: Table 2, where the mitral valve is a class, and Table 4, its ablation."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from reports.cells import Cell, Missing, Table, from_paper, mean_sd, ours, plain
+from reports.cells import DASH, Cell, Missing, Table, from_paper, mean_sd, number, ours, plain
 from reports.evaluation_folder import Evaluation, figure_of
 from reports.style import STRUCTURE_NAMES
 
@@ -16,6 +16,14 @@ TABLE_2: Final = {
     "CPA": ("cpa", ((0.934, 0.002), (0.925, 0.003), (0.794, 0.007))),
     "IoU": ("iou", ((0.880, 0.002), (0.847, 0.001), (0.615, 0.003))),
     "Dice": ("dice", ((0.935, 0.002), (0.915, 0.002), (0.757, 0.003))),
+}
+
+# Table 4: Dice of LA, LV, MV; VDS-UNet's own row is Table 2's
+TABLE_4: Final = {
+    "UNet": (0.917, 0.913, 0.736),
+    "UNet(VGG16)": (0.917, 0.909, 0.726),
+    "UNet(ds)": (0.93, 0.909, 0.72),
+    "VDS-UNet": (0.935, 0.915, 0.757),
 }
 
 
@@ -39,6 +47,28 @@ def valve_table(evaluation: Evaluation) -> Table | Missing:
             "right class. CPA: of the pixels called so, the share that is right. The paper does not say what its ± is "
             "taken over; ours is over frames.",
         ),
+    )
+
+
+def ablation_table(evaluation: Evaluation) -> Table | Missing:
+    """Table 4 of the paper, and ours."""
+    title = "Dice of left atrium, left ventricle and mitral valve (VDS-UNet paper, Table 4)"
+    blocks = [evaluation.block("metrics", structure, "dice") for structure in STRUCTURES]
+    if not any(figure_of(block, "n", 0) for block in blocks):
+        return Missing(title, "No Dice of LA, LV or MV in this evaluation.")
+    rows = [
+        (Cell(f"paper: {name}"), *from_paper(*(number(dice, 3) for dice in dices), DASH))
+        for name, dices in TABLE_4.items()
+    ]
+    cells = [mean_sd(figure_of(block, "mean"), figure_of(block, "sd"), 3) for block in blocks]
+    frames = max(int(figure_of(block, "n", 0)) for block in blocks)
+    rows.append((Cell(f"ours: {(evaluation.recipe or {}).get('model', 'this network')}"), *ours(*cells, str(frames))))
+    return Table(
+        "vds-unet-table-4",
+        title,
+        plain("network", *STRUCTURES, "frames"),
+        tuple(rows),
+        (f"{CITATION}; its own frames, which are not public. Ours: mean ± sd over frames.",),
     )
 
 

@@ -84,8 +84,8 @@ def test_what_is_compared_is_corrected_and_what_is_not_is_listed(tmp_path):
     assert entry(found, "hausdorff.LV_mm")["wilcoxon_p"] is None  # the same in both: nothing to test
     assert entry(found, "clinical.edv")["patients"] == 8
     assert {item["label"]: item["why"] for item in pair["not_compared"]} == {
-        "hinge distance, calibrated": "the run does not have it",
-        "|diameter error|, calibrated": "the run does not have it",
+        "calibrated hinge distance": "the run does not have it",
+        "calibrated |diameter error|": "the run does not have it",
         "box IOU": "the baseline does not have it",
     }
     assert found["runs"][0]["summary"]["n_cases"] == 32
