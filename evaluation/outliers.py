@@ -20,7 +20,6 @@ from evaluation.bounds import BORDERS, Bounds, Json
 from evaluation.bounds import read_bounds as read_bounds
 from evaluation.rows import FRAME, NO_SEGMENTATION, NO_SPACING, OK, UNDEFINED, CaseRow, Subject
 from evaluation.shapes import MEASURES, REFERENCE
-from evaluation.shapes import shape_rows as shape_rows
 
 OUTLIER = "OUTLIER"
 VIEWS, PHASES = (View.A4C.value, View.A2C.value), (Phase.ED.value, Phase.ES.value)
@@ -104,11 +103,11 @@ def outliers_block(rows: Iterable[CaseRow], bounds: Bounds) -> Json:
         beyond a bound all the same; they are in no share.
     """
     frames, patients = _frames(rows)
-    judges = _judges(frames, bounds)
-    references = {case: _shape_verdict(frame, bounds, _borders(frames), REFERENCE) for case, frame in frames.items()}
+    borders, judges = _borders(frames), _judges(frames, bounds)
+    references = {case: _shape_verdict(frame, bounds, borders, REFERENCE) for case, frame in frames.items()}
     return {
         "bounds": bounds.to_dict(),
-        "borders": list(_borders(frames)),
+        "borders": list(borders),
         "checks": [
             check for check in CHECKS if any(_value(frame, FRAME, check) is not None for frame in frames.values())
         ],
