@@ -28,13 +28,13 @@ from evaluation.rows import (
 from metrics.selective import conformal_quantile, risk_coverage, roc_auc
 from postprocessing.measurement import FrameMeasurement
 from postprocessing.quality import (
+    CLIP,
     FEATURES,
     LENGTH,
     SCORE_LIMIT_MM,
     FittedOn,
     QualityModel,
     Unit,
-    standardised,
 )
 
 QUALITY = "QUALITY"
@@ -61,6 +61,8 @@ FLOOR_SHARE = 0.1
 """Errors below this share of the median error count as that: their logarithm would weigh as much as a blunder."""
 SHARE_OF_ANNULUS = SCORE_LIMIT_MM / 30
 """In px the limit is this share of the median reference diameter: what 5 mm are of an annulus of 30 mm."""
+ALIKE = 1e-9
+"""Features that differ by no more than rounding are alike."""
 CURVE_POINTS = 200
 """summary.json holds a risk–coverage curve of no more points."""
 
@@ -168,15 +170,15 @@ def fit_quality(rows: Iterable[CaseRow], *, fitted_on: FittedOn = "validation") 
     unit: Unit = "mm" if examples[0].unit == "mm" else "px"
     patients = np.array([example.patient for example in examples])
     errors = np.array([example.error for example in examples])
-    features = [example.quality for example in examples]
+    features = np.array([[example.quality.get(name, math.nan) for name in names] for example in examples])
     floor = max(FLOOR_SHARE * float(np.median(errors)), np.finfo(float).tiny)
     logs = np.log(np.maximum(errors, floor))
     held_out = np.empty(len(examples))
     folds = _folds(patients)
     for fold in range(folds.max() + 1):
         inside, outside = folds != fold, folds == fold
-        fit = _best_fit(_chosen(features, inside), logs[inside], patients[inside])
-        held_out[outside] = _fitted(fit, _chosen(features, outside))
+        fit = _best_fit(features[inside], logs[inside], patients[inside])
+        held_out[outside] = _fitted(fit, features[outside])
     fit = _best_fit(features, logs, patients)
     spread = max(float(np.sqrt(np.mean((logs - held_out) ** 2))), 0.05)
     smearing = float(np.mean(errors / np.exp(held_out)))
@@ -320,61 +322,54 @@ def _interval(shares: Floats, folds: npt.NDArray[np.intp]) -> tuple[float, float
     return (middle - half, middle + half) if math.isfinite(half) else None
 
 
-def _best_fit(features: Sequence[dict[str, float]], logs: Floats, patients: npt.NDArray[np.str_]) -> Fit:
+def _best_fit(features: Floats, logs: Floats, patients: npt.NDArray[np.str_]) -> Fit:
     """The regression whose penalty does best on patients left out."""
     folds = _folds(patients)
-    losses: list[float] = []
-    for penalty in PENALTIES:
-        loss = 0.0
-        for fold in range(folds.max() + 1):
-            inside, outside = folds != fold, folds == fold
-            fit = _fit(_chosen(features, inside), logs[inside], penalty)
-            loss += float(np.sum((logs[outside] - _fitted(fit, _chosen(features, outside))) ** 2))
-        losses.append(loss)
-    return _fit(features, logs, PENALTIES[int(np.argmin(losses))])
+    losses = np.zeros(len(PENALTIES))
+    for fold in range(folds.max() + 1):
+        inside, outside = folds != fold, folds == fold
+        fits = _fits(features[inside], logs[inside], PENALTIES)
+        losses += [float(np.sum((logs[outside] - _fitted(fit, features[outside])) ** 2)) for fit in fits]
+    return _fits(features, logs, (PENALTIES[int(losses.argmin())],))[0]
 
 
-def _fit(features: Sequence[dict[str, float]], logs: Floats, penalty: float) -> Fit:
-    """Ridge regression without negative coefficients: least squares on rows that pull each coefficient to 0."""
-    centre, scale = np.empty(len(FEATURES)), np.empty(len(FEATURES))
-    for at, name in enumerate(FEATURES):
-        values = np.array([quality[name] for quality in features if name in quality] or [0.0])
-        low, middle, high = np.percentile(values, (16, 50, 84))
-        centre[at] = middle
-        # The spread of most frames; where most are alike, that of all; where all are, any, for it says nothing.
-        scale[at] = (high - low) / 2 or values.std() or 1.0
+def _fits(features: Floats, logs: Floats, penalties: Sequence[float]) -> list[Fit]:
+    """Ridge regressions without negative coefficients, one for each penalty."""
+    centre, scale = np.zeros(len(FEATURES)), np.ones(len(FEATURES))
+    for at, column in enumerate(features.T):
+        values = column[np.isfinite(column)]
+        if len(values):
+            low, centre[at], high = np.percentile(values, (16, 50, 84))
+            # The spread of most frames; where most are alike, that of all; where all are, any, for it says nothing.
+            least = ALIKE * max(1.0, abs(centre[at]))
+            scale[at] = next((spread for spread in ((high - low) / 2, values.std()) if spread > least), 1.0)
     z = _standardised(features, centre, scale)
     mean, intercept = z.mean(axis=0), float(logs.mean())
-    pull = math.sqrt(penalty * len(logs)) * np.eye(len(FEATURES))
-    coefficients, _ = nnls(np.vstack([z - mean, pull]), np.concatenate([logs - intercept, np.zeros(len(FEATURES))]))
-    return Fit(centre, scale, coefficients, intercept - float(coefficients @ mean))
+    gram, moment = (z - mean).T @ (z - mean), (z - mean).T @ (logs - intercept)
+    fits: list[Fit] = []
+    for penalty in penalties:
+        # ‖z b − y‖² + p n ‖b‖² is ‖Lᵀ b − L⁻¹ zᵀ y‖² and a constant, where L Lᵀ = zᵀ z + p n
+        root = np.linalg.cholesky(gram + penalty * len(logs) * np.eye(len(FEATURES)))
+        coefficients, _ = nnls(root.T, np.linalg.solve(root, moment))
+        fits.append(Fit(centre, scale, coefficients, intercept - float(coefficients @ mean)))
+    return fits
 
 
-def _fitted(fit: Fit, features: Sequence[dict[str, float]]) -> Floats:
+def _fitted(fit: Fit, features: Floats) -> Floats:
     return fit.intercept + _standardised(features, fit.centre, fit.scale) @ fit.coefficients
 
 
-def _standardised(features: Sequence[dict[str, float]], centre: Floats, scale: Floats) -> Floats:
-    """(frames, features), as the model sees them."""
-    return np.array(
-        [
-            [
-                standardised(quality.get(name), name, float(centre[at]), float(scale[at]))
-                for at, name in enumerate(FEATURES)
-            ]
-            for quality in features
-        ]
-    ).reshape(len(features), len(FEATURES))
+def _standardised(features: Floats, centre: Floats, scale: Floats) -> Floats:
+    """(frames, features), as `postprocessing.quality.standardised` has them; NaN is the worst."""
+    worse = np.array([feature.worse for feature in FEATURES.values()])
+    z = np.clip(worse * (features - centre) / scale, -CLIP, CLIP)
+    return np.where(np.isnan(z), CLIP, z)
 
 
 def _folds(patients: npt.NDArray[np.str_]) -> npt.NDArray[np.intp]:
     """The fold of each frame: a patient's frames in one, patients dealt out in the order of their names."""
     _, number = np.unique(patients, return_inverse=True)
     return number % min(FOLDS, number.max() + 1)
-
-
-def _chosen(features: Sequence[dict[str, float]], mask: npt.NDArray[np.bool_]) -> list[dict[str, float]]:
-    return [quality for quality, kept in zip(features, mask, strict=True) if kept]
 
 
 def _examples(cases: dict[str, Rows]) -> list[Example]:

@@ -25,8 +25,8 @@ NO_MODEL = (
 )
 READING = (
     "With each measurement the tool says how far it trusts it. The score is the probability, as estimated from the "
-    "network's own output, that the hinge points are no more than {limit} off on average; it was learnt on validation "
-    "frames, of other patients than these. A score is worth having if leaving out what it distrusts makes the rest "
+    "network's own output, that the hinge points are no more than {limit} off on average; it was learnt on the "
+    "validation frames of the run. A score is worth having if leaving out what it distrusts makes the rest "
     "better: the curve below should rise from left to right. {threshold}"
 )
 ABSTAINS = (
@@ -96,8 +96,13 @@ def trust_table(evaluation: Evaluation) -> Table | Missing:
         (
             "AUC for “LV–LA contact missing”",
             _figure(block, "auc_no_contact_line"),
-            f"{missed} of {judged} frames lack it, in prediction or reference. High by construction: a prediction "
-            "without it is scored as the worst in all that a contact line would tell.",
+            f"{missed} of {judged} frames lack it, in prediction or reference."
+            + (
+                " High by construction: a prediction without it is scored as the worst in all that a contact line "
+                "would tell."
+                if missed
+                else ""
+            ),
         ),
         (
             "frames that the tool abstains from",
@@ -143,8 +148,8 @@ def feature_table(evaluation: Evaluation) -> Table | Missing:
             Cell(name.replace("_", " ") + (f", {unit}" if feature.kind == LENGTH else "")),
             *ours(
                 feature.meaning,
-                number(_number(features[name], "centre")),
-                number(_number(features[name], "scale")),
+                number(_number(features[name], "centre"), 3),
+                number(_number(features[name], "scale"), 3),
                 _factor(_number(features[name], "coefficient")),
             ),
         )
