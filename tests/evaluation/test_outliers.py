@@ -8,7 +8,7 @@ from evaluation.frames import frame_rows, subject_of
 from evaluation.outliers import BORDERS, CHECKS, Bounds, outlier_rows, outliers_block
 from evaluation.rows import Subject
 from evaluation.shapes import shape_rows
-from postprocessing.measurement import measure_labels
+from postprocessing.measurement import FLAGS, measure_labels
 from tests.evaluation.drawn import ALL_FOUR
 
 BOUNDS = Bounds()
@@ -102,6 +102,10 @@ def test_a_shape_that_no_expert_drew(border, measure, at_bound, beyond):
     assert flags_of(patient(changed={FOUR[2]: {border: {measure: at_bound}}}))["anatomical"] == 0
     found = flags_of(patient(changed={FOUR[2]: {border: {measure: beyond}}}))
     assert (found["anatomical"], found["anatomical_shape"], found["geometric"]) == (1, 1, 0)
+
+
+def test_checks_are_flags_that_a_measurement_can_carry():
+    assert set(CHECKS) <= set(FLAGS)
 
 
 @pytest.mark.parametrize("check", CHECKS)
