@@ -1,4 +1,4 @@
-"""Which cases a report shows: the best, the median, the worst, and those that failed."""
+"""Which cases a report shows: those that failed, the worst, the median, the best."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -57,7 +57,7 @@ HINGE_ERROR, MEAN_DICE, LOCATED = "mean hinge-point error", "mean Dice", "box IO
 
 
 def shown_cases(rows: Iterable[CaseRow], *, each: int = 3) -> list[ShownCase]:
-    """Up to `each` best, median and worst cases, no case twice, and the first failures.
+    """The first failures, and up to `each` worst, median and best cases: the very worst first, no case twice.
 
     They are ranked by the mean error of the two hinge points; where the network finds none, by the mean Dice of its
     structures; where it outlines nothing, by the overlap of its box.
@@ -77,9 +77,10 @@ def shown_cases(rows: Iterable[CaseRow], *, each: int = 3) -> list[ShownCase]:
     for kind, indices in chosen.items():
         for index in indices:
             kinds.setdefault(index, kind)
-    order = ("best", "median", "worst")
-    shown = [replace(measured[i], kind=kinds[i]) for i in sorted(kinds, key=lambda i: (order.index(kinds[i]), i))]
-    return shown + [item for item in judged if item.value is None][:SHOWN_FAILURES]
+    order = ("worst", "median", "best")
+    ranked = sorted(kinds, key=lambda i: (order.index(kinds[i]), -i if kinds[i] == "worst" else i))
+    failures = [item for item in judged if item.value is None][:SHOWN_FAILURES]
+    return failures + [replace(measured[i], kind=kinds[i]) for i in ranked]
 
 
 def _judged(case: str, rows: Sequence[CaseRow]) -> ShownCase | None:

@@ -10,6 +10,7 @@ from reports.evaluation_folder import Evaluation, read_evaluation
 from reports.html import Gallery, Page, Picture, Section, Text, data_uri, render
 from reports.sections import (
     annulus,
+    cases,
     constructed_truth,
     error_model,
     failures,
@@ -118,6 +119,7 @@ def _sections(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) ->
             "Failures and doubtful frames",
             (failures.failure_table(evaluation), failures.second_look_table(evaluation)),
         ),
+        Section("cases", "Every case", (cases.case_browser(evaluation),)),
         Section("making", "How this was made", (provenance.provenance_table(evaluation),)),
     ]
 

@@ -54,3 +54,12 @@ SCREEN_DIAMETER: Final[Colour] = (255, 232, 60)
 SCREEN_BOX: Final[Colour] = (255, 92, 92)
 SCREEN_TEXT: Final[Colour] = (240, 240, 240)
 SCREEN_GROUND: Final[Colour] = (12, 14, 18)
+SCREEN_COLOURS: Final[dict[str, Colour]] = {
+    **SCREEN_STRUCTURES,
+    "CONTACT": SCREEN_CONTACT,
+    "DIAMETER": SCREEN_DIAMETER,
+    "BOX": SCREEN_BOX,
+    "TEXT": SCREEN_TEXT,
+    "GROUND": SCREEN_GROUND,
+}
+"""Everything drawn over a frame, by name."""

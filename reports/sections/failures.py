@@ -94,7 +94,7 @@ def failure_table(evaluation: Evaluation) -> Table | Missing:
         title,
         plain("case", "status", "what it means", "what is missing"),
         tuple(
-            (Cell(heading), *ours(status, STATUS_MEANINGS.get(status, _in_words(status)), _shortened(missing)))
+            (Cell(heading), *ours(status, meaning_of_status(status), _shortened(missing)))
             for heading, status, missing in sorted(rows)
         ),
         ("These are counted in the n and failed columns above; none is in a mean or a median.",),
@@ -108,11 +108,11 @@ def second_look_table(evaluation: Evaluation) -> Table | Missing:
     frames = evaluation.count("n_cases")
     rows = [
         (
-            Cell(_in_words(name)),
+            Cell(in_words(name)),
             *ours(
                 str(len(listed)),
                 percent(len(listed) / frames if frames else math.nan),
-                _outlier_meaning(name),
+                meaning_of_outlier(name),
                 _shortened(listed, 12),
             ),
         )
@@ -146,15 +146,21 @@ def _quantity(row: Row) -> str:
     return f"{METRIC_NAMES.get(row.metric, row.metric.replace('_', ' '))} of {row.structure}"
 
 
-def _outlier_meaning(name: str) -> str:
+def meaning_of_status(status: str) -> str:
+    """Why there is no figure."""
+    return STATUS_MEANINGS.get(status, in_words(status))
+
+
+def meaning_of_outlier(name: str) -> str:
+    """What is the matter with a frame that has this flag, and what to look at."""
     if name in OUTLIER_MEANINGS and not name.startswith("annulus"):
         return OUTLIER_MEANINGS[name]
     if name.startswith("annulus_reference"):
         return f"Reference: {ANNULUS_MEANING[0].lower()}{ANNULUS_MEANING[1:]}"
-    return ANNULUS_MEANING if name.startswith("annulus") else _in_words(name)
+    return ANNULUS_MEANING if name.startswith("annulus") else in_words(name)
 
 
-def _in_words(name: str) -> str:
+def in_words(name: str) -> str:
     """`la_cut_by_sector` → `LA cut by sector`, `outside_15_60_mm` → `outside 15–60 mm`."""
     words = " ".join(word.upper() if word in ("la", "lv") else word for word in name.split("_"))
     return re.sub(r"(?<=\d) (?=\d)", "–", words)

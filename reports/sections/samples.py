@@ -1,4 +1,4 @@
-"""Sample frames, drawn by the evaluation: the best, typical, worst and failed ones."""
+"""Sample frames, drawn by the evaluation: the failed, worst, typical and best ones."""
 
 import cv2
 
@@ -7,11 +7,12 @@ from reports.evaluation_folder import Evaluation, Overlay
 from reports.html import Gallery, Picture, data_uri
 
 JPEG_QUALITY = 90
-KINDS = {"best": "Best", "median": "Typical", "worst": "Worst", "failed": "Failed"}
+KINDS = {"failed": "Failed", "worst": "Worst", "median": "Typical", "best": "Best"}
+"""In the order of showing: what went wrong first."""
 
 
 def overlay_gallery(evaluation: Evaluation) -> Gallery | Missing:
-    """Best, typical, worst and failed frames, in that order."""
+    """Failed, worst, typical and best frames, in that order; of the worst the very worst first."""
     if not evaluation.overlays:
         return Missing("Sample frames", "The evaluation folder holds no overlays (overlays/overlays.json).")
     ranked = sorted(evaluation.overlays, key=lambda o: list(KINDS).index(o.kind) if o.kind in KINDS else len(KINDS))

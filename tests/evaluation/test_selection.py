@@ -14,20 +14,20 @@ def rows(errors: dict[str, float | None]) -> list[CaseRow]:
     ]  # fmt: skip
 
 
-def test_best_median_worst_by_mean_error_and_the_failures():
+def test_the_failures_the_worst_median_and_best_by_mean_error():
     errors = {f"c{i}": float(i) + 2 for i in range(9)} | {"x1": None}
     shown = shown_cases(rows(errors), each=2)
     assert [(s.case, s.kind, s.hinge_error_mm) for s in shown] == [
-        ("c0", "best", 2.0),
-        ("c1", "best", 3.0),
+        ("x1", "failed", None),
+        ("c8", "worst", 10.0),
+        ("c7", "worst", 9.0),
         ("c3", "median", 5.0),
         ("c4", "median", 6.0),
-        ("c7", "worst", 9.0),
-        ("c8", "worst", 10.0),
-        ("x1", "failed", None),
+        ("c0", "best", 2.0),
+        ("c1", "best", 3.0),
     ]
-    assert shown[0].caption == "c0: mean hinge-point error 2.0 mm"
-    assert shown[-1].caption == "x1: no contact line"
+    assert shown[-2].caption == "c0: mean hinge-point error 2.0 mm"
+    assert shown[0].caption == "x1: no contact line"
 
 
 def test_no_case_is_shown_twice_when_there_are_few():
