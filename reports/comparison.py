@@ -441,7 +441,9 @@ def paired_table(pair: Json, at: int) -> Table | Missing:
         mean, median = (
             above(
                 number(figure_of(metric, f"{name}_difference"), digits, signed=True),
-                between(figure_of(metric, f"{name}_low"), figure_of(metric, f"{name}_high"), digits, signed=True),
+                _unbroken(
+                    between(figure_of(metric, f"{name}_low"), figure_of(metric, f"{name}_high"), digits, signed=True)
+                ),
             )
             for name in ("mean", "median")
         )
@@ -497,7 +499,7 @@ def overview_table(runs: Sequence[Run]) -> Table | Missing:
         cells = [
             above(
                 number(figure_of(entry, "estimate"), digits),
-                between(*run.evaluation.confidence(key), digits),
+                _unbroken(between(*run.evaluation.confidence(key), digits)),
             )
             for run, entry in zip(runs, entries, strict=True)
         ]
@@ -662,6 +664,11 @@ def _named(row: tuple[Cell, ...], name: str) -> tuple[Cell, ...]:
 def _shortened(labels: Sequence[str]) -> str:
     rest = len(labels) - SHORTENED
     return ", ".join(labels[:SHORTENED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _unbroken(text: str) -> str:
+    """Kept on one line, on paper too."""
+    return text.replace(" ", "\u00a0")
 
 
 def _capital(text: str) -> str:

@@ -10,7 +10,12 @@ from reports.evaluation_folder import Evaluation
 def provenance_table(evaluation: Evaluation) -> Table | Missing:
     """How the evaluation was made: command, model, data, versions, recipe."""
     title = "Command, model, data, versions and recipe"
-    sources = {"": evaluation.run, "training": evaluation.environment, "recipe": evaluation.recipe}
+    sources = {
+        "": evaluation.run,
+        "confidence intervals": evaluation.block("bootstrap"),
+        "training": evaluation.environment,
+        "recipe": evaluation.recipe,
+    }
     rows = [
         (Cell(f"{source}: {key}" if source else key), *ours(text))
         for source, values in sources.items()
@@ -27,7 +32,7 @@ def provenance_table(evaluation: Evaluation) -> Table | Missing:
         if values is None
     ]
     lacking = f"Not in the evaluation folder: {', '.join(absent)}."
-    if not rows:
+    if len(absent) == len(sources) - 1:
         return Missing(title, lacking)
     return Table(
         "provenance",
