@@ -13,8 +13,9 @@ from reports.report import NOTICE
 from shell.files import write_text
 from studies.jobs import DIGEST_SHOWN, Job
 from studies.plan import Plan
-from studies.results import ResultTable, difference_text, lacking_of, ours_text, paper_text
-from studies.work import seconds_of, trained_on
+from studies.results import SPREAD, ResultTable, counted, difference_text, lacking_of, ours_text, paper_text
+from studies.status import JobStatus, statuses
+from studies.work import trained_on
 
 HERE = Path(__file__).parent
 REPORTS = HERE.parent / "reports"
@@ -35,12 +36,14 @@ class Block:
     Attributes:
         name: of the row.
         lines: (label, figures) pairs.
+        pool: what our figures are of; empty where there are none.
         why: below them; empty for a row of the paper alone.
         note: on the paper's figures.
     """
 
     name: str
     lines: tuple[tuple[str, tuple[str, ...]], ...]
+    pool: str
     why: str
     note: str
 
@@ -59,7 +62,7 @@ class PageTable:
 
 @dataclass(frozen=True)
 class JobLine:
-    """A job as the page has it: where it is, what it was trained on, how long it took, what it depends on."""
+    """A job as the page has it: how far it is, what it was trained on, how long it took, where, what it depends on."""
 
     name: str
     network: str
@@ -68,6 +71,7 @@ class JobLine:
     state: str
     patients: str
     minutes: str
+    where: str
     digest: str
     report: str
 
@@ -102,15 +106,17 @@ def write_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    done = [job for job in jobs if job.state() == "done"]
+    found = statuses(jobs)
+    done = [status.job for status in found if status.state == "done"]
     text = environment.get_template("study.html.jinja").render(
         notice=NOTICE,
         plan=plan,
         lead=_lead(jobs, done),
+        spread=SPREAD,
         warnings=_warnings(jobs, done, failed),
         tables=[_table(table) for table in tables],
-        jobs=[_job_line(job, folder, failed) for job in jobs],
-        making=_making(plan, jobs, done, command),
+        jobs=[_job_line(status, folder, failed) for status in found],
+        making=_making(plan, jobs, done, command, sum(status.seconds for status in found)),
     )
     write_text(page, text)
     return page
@@ -119,16 +125,12 @@ def write_page(
 def _lead(jobs: Sequence[Job], done: Sequence[Job]) -> str:
     networks, seeds = len({job.network for job in jobs}), len({job.seed for job in jobs})
     folds = {job.fold for job in jobs}
-    split = "one split" if folds == {None} else _counted(len(folds), "fold")
+    split = "one split" if folds == {None} else counted(len(folds), "fold")
     return (
-        f"{_counted(networks, 'network')} × {split} × {_counted(seeds, 'seed')}: "
-        f"{len(done)} of {len(jobs)} jobs are done. Each figure of ours is the mean over a network's jobs, "
-        "with the standard deviation over them where there are several."
+        f"{counted(networks, 'network')} × {split} × {counted(seeds, 'seed')}: "
+        f"{len(done)} of {len(jobs)} jobs are done. Each figure of ours is over the test frames of all folds together, "
+        "as the papers' are; with several seeds, the mean of theirs."
     )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _warnings(jobs: Sequence[Job], done: Sequence[Job], failed: Mapping[str, str]) -> list[str]:
@@ -158,7 +160,7 @@ def _table(result: ResultTable) -> PageTable:
             lines.append(("ours", tuple(ours_text(*entry) for entry in entries)))
             lines.append(("difference", tuple(difference_text(*entry) for entry in entries)))
         why = "; ".join([*row.why, *lacking_of(row, columns)]) if row.row.network is not None else ""
-        blocks.append(Block(row.row.name, tuple(lines), why, row.row.note))
+        blocks.append(Block(row.row.name, tuple(lines), row.pool, why, row.row.note))
     return PageTable(
         key=result.table.key,
         title=result.table.title,
@@ -169,17 +171,18 @@ def _table(result: ResultTable) -> PageTable:
     )
 
 
-def _job_line(job: Job, folder: Path, failed: Mapping[str, str]) -> JobLine:
-    seconds = sum(seconds_of(job).values())
+def _job_line(status: JobStatus, folder: Path, failed: Mapping[str, str]) -> JobLine:
+    job, seconds = status.job, status.seconds
     report = job.evaluation / "report.html"
     return JobLine(
         name=job.name,
         network=job.network,
         fold="–" if job.fold is None else str(job.fold),
         seed=str(job.seed),
-        state="failed" if job.name in failed else job.state(),
+        state="failed" if job.name in failed else status.text,
         patients=" / ".join(str(count) for count in job.patients),
         minutes=f"{seconds / 60:.1f}" if seconds > 0 else "–",
+        where=status.where or "–",
         digest=job.digest[:DIGEST_SHOWN],
         report=Path(os.path.relpath(report, folder)).as_posix() if report.is_file() else "",
     )
@@ -201,9 +204,10 @@ def _environments(done: Sequence[Job]) -> dict[str, list[str]]:
     return {what: list(values) for what, values in found.items()}
 
 
-def _making(plan: Plan, jobs: Sequence[Job], done: Sequence[Job], command: str) -> list[tuple[str, str]]:
+def _making(
+    plan: Plan, jobs: Sequence[Job], done: Sequence[Job], command: str, seconds: float
+) -> list[tuple[str, str]]:
     environments = {what: "; ".join(values) or "–" for what, values in _environments(done).items()}
-    seconds = sum(sum(seconds_of(job).values()) for job in jobs)
     return [
         ("Command", command),
         ("Made", datetime.now(UTC).isoformat(timespec="minutes").replace("T", " ").replace("+00:00", " UTC")),
@@ -213,5 +217,8 @@ def _making(plan: Plan, jobs: Sequence[Job], done: Sequence[Job], command: str) 
         ("Code", environments["code"]),
         ("Versions", environments["versions"]),
         ("Backend and precision", environments["backend and precision"]),
-        ("Ledger", jobs[0].ledger.name + ": what ran where, when, with which digest, and how it ended"),
+        (
+            "Ledger",
+            jobs[0].ledger.name + ": what ran where, when, with which digest, and how it ended (reproduce.py --status)",
+        ),
     ]

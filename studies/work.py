@@ -253,15 +253,6 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def seconds_of(job: Job) -> dict[str, float]:
-    """Seconds that a job has taken over all sessions, by step; a step that was killed has none."""
-    seconds: dict[str, float] = {}
-    for line in read_ledger(job.ledger):
-        if line.get("digest") == job.digest and line.get("event") == "ended":
-            seconds[line["step"]] = seconds.get(line["step"], 0.0) + float(line["seconds"])
-    return seconds
-
-
 def trained_on(job: Job) -> dict[str, Any]:
     """What a done job's run says of its environment; empty where it says nothing."""
     path = job.run / "environment.json"

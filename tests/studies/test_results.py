@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from studies.page import write_page
 from studies.plan import Column, Row, Table
 from studies.reasons import NOTHING_CHANGED, changes
 from studies.results import ResultTable, as_csv, as_json, as_text, tables_of, write_tables
+from studies.work import record
 from tests.studies.made import EXPERT, UNET1, finished, made_job, row, small_plan
 
 TABLE = Table(
@@ -266,13 +268,16 @@ def test_tables_are_not_written_into_a_file(tmp_path: Path, tables: list[ResultT
     assert {path.name for path in (tmp_path / "folder").iterdir()} == {"tables.json", "tables.csv", "tables.txt"}
 
 
-def test_the_page_is_one_file_with_everything(tmp_path: Path) -> None:
+def test_the_page_is_one_file_with_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = [done(tmp_path, 1, 0.9), made_job(tmp_path, fold=2), made_job(tmp_path, fold=3)]
     (jobs[0].evaluation / "report.html").write_text("report")
     (jobs[0].run).mkdir()
     (jobs[0].run / "environment.json").write_text(
         json.dumps({"python": "3.11", "packages": {"keras": "3"}, "git": {"commit": "abc"}, "data_digest": "d1"})
     )
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+    record(jobs[0], "evaluate", "begun", worker="local 0")
+    record(jobs[0], "evaluate", "ended", worker="local 0", exit_status=0, seconds=120.0)
     failed = {jobs[1].name: "train ended with 1: <script>no room</script>"}
     folder = tmp_path / "small"
     page = write_page(folder, PLAN, [only_table(jobs)], jobs, failed=failed, command="python reproduce.py small")
@@ -285,6 +290,8 @@ def test_the_page_is_one_file_with_everything(tmp_path: Path) -> None:
     assert f'href="../jobs/{jobs[0].name}/evaluation/report.html"' in text
     assert "python reproduce.py small" in text
     assert "commit abc" in text
+    assert "<strong>Ours:</strong> 1 fold, 1 patient tested." in text
+    assert "<td>elsewhere local 0</td>" in text
     assert "A note on the paper." in text
     assert "A note below." in text
     assert "not a medical device" in text.lower()

@@ -14,7 +14,7 @@ import pytest
 from shell.errors import UserError
 from studies import work
 from studies.jobs import PROJECT, Job
-from studies.work import do_job, last_words, read_ledger, seconds_of
+from studies.work import do_job, last_words, read_ledger
 from tests.studies.made import EVALUATES, WRITES_RUN, made_job
 
 FOREVER = "import time; time.sleep(600)"
@@ -50,8 +50,7 @@ def test_the_ledger_says_what_ran_where_and_how_it_ended(tmp_path: Path, monkeyp
     assert environment["cores"] >= 1
     assert begun["command"].startswith("python ")
     assert ended["exit_status"] == 0
-    assert set(seconds_of(job)) == {"train", "evaluate"}
-    assert all(seconds > 0 for seconds in seconds_of(job).values())
+    assert ended["seconds"] > 0
 
 
 def test_a_failed_training_is_told_and_gone_on_with(tmp_path: Path) -> None:
