@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluation.boxes import BOX_ERRORS, BOX_IOU, BOX_OUT
-from evaluation.frames import DISTANCES, PIXEL_ACCURACY, RATIOS
+from evaluation.frames import DISTANCES, PIXEL_ACCURACY, RATIOS, SURFACE_DICE
 from evaluation.hinge_points import POINTS
 from evaluation.rows import (
     ANNULUS,
@@ -58,7 +58,7 @@ def metrics_block(frames: Sequence[Rows], suffix: str = "") -> Json:
             metric = name.removesuffix(suffix)
             if structure == FRAME or not name.endswith(suffix):
                 continue
-            if metric in RATIOS:
+            if metric in RATIOS or metric == SURFACE_DICE:
                 series.setdefault(structure, {}).setdefault(metric, []).append(row)
             elif metric in DISTANCES:
                 series.setdefault(structure, {}).setdefault(f"{metric}_{row.unit}", []).append(row)

@@ -64,8 +64,10 @@ def frame_rows(frame: Frame) -> list[CaseRow]:
     for structure, dice in frame.dice.items():
         values = [None] * 6 if dice is None else [dice, dice / (2 - dice), dice, dice, 0.99, 0.98]
         rows += [row(structure, m, v, "ratio", "undefined") for m, v in zip(METRICS, values, strict=True)]
-        distances = {"mean_absolute_distance": 1.5, "hausdorff": 5.0}
+        distances = {"mean_absolute_distance": 1.5, "hausdorff": 5.0, "hausdorff95": 4.0}
         rows += [row(structure, m, None if dice is None else v, frame.unit, "undefined") for m, v in distances.items()]
+        near = None if dice is None or frame.unit != "mm" else 0.9
+        rows.append(row(structure, "surface_dice", near, "ratio", "undefined" if frame.unit == "mm" else "no_spacing"))
     for structure, dice in frame.first.items():
         rows.append(row(structure, "dice_first", dice, "ratio", ""))
         rows.append(row(structure, "mean_absolute_distance_first", 2.5, frame.unit, ""))

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 
@@ -22,8 +23,29 @@ def test_segmentation(evaluation):
     table = segmentation.segmentation_table(evaluation)
     # sd of .9, .8, .7 is .1; IoU = D/(2 − D): .8182, .6667, .5385, mean .6745, sd .1400
     expected = ["3", "0", "0.800 ± 0.100", "0.674 ± 0.140", "0.800 ± 0.100", "0.800 ± 0.100"]
-    assert values(table, "ED", "LV, left ventricle") == [*expected, "1.50 ± 0.00", "5.00 ± 0.00"]
+    assert values(table, "ED", "LV, left ventricle") == [
+        *expected,
+        "1.50 ± 0.00",
+        "5.00 ± 0.00",
+        "4.00 ± 0.00",
+        "0.900 ± 0.000",
+    ]
     assert values(table, "ES", "MYO, myocardium")[:3] == ["1", "0", "0.800"]  # one frame has no sd
+    # Patients' Dice .9, .8 and .7, .6 (the third): of the 27 draws one is the third alone, one the first.
+    assert values(table, "ED and ES", "LV, left ventricle")[2] == "0.750 ± 0.129\n0.650 to 0.900"
+    assert [name for _, name in table.columns[-2:]] == ["HD95, mm", "surface Dice"]
+
+
+def test_evaluations_of_before_have_no_column_of_what_they_lack(tmp_path):
+    folder = write_evaluation(tmp_path, FRAMES)
+    path = folder / "summary.json"
+    summary = json.loads(path.read_text())
+    for block in summary["metrics"].values():
+        del block["hausdorff95_mm"], block["surface_dice"]
+    path.write_text(json.dumps(summary))
+    table = segmentation.segmentation_table(read_evaluation(folder))
+    assert [name for _, name in table.columns[-2:]] == ["d_m, mm", "d_H, mm"]
+    assert not any("HD95" in note or "urface Dice" in note for note in table.notes)
 
 
 def test_undefined_dice_is_counted_not_averaged(tmp_path):
