@@ -65,7 +65,7 @@ def require_spread(spec: MeasurementSpec) -> None:
     Raises:
         UserError: it finds none, or it sees a part of the frame only, which would change too.
     """
-    if not spec.finds_hinge_points or spec.oracle is not None:
+    if not spec.finds_hinge_points or spec.oracle is not None or spec.crop_mm is not None:
         raise UserError("test-time augmentation needs a network that finds hinge points on its own; leave out --tta")
 
 
