@@ -78,9 +78,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(text_table(out))
         return finished(page, pdf=arguments.pdf)
     if arguments.again:
+        about, spec, bounds = read_folder(arguments.again)
+        if arguments.bounds:
+            bounds = read_bounds(arguments.bounds)
         out = arguments.out or arguments.again
         with atomic_folder(out, marker="summary.json") as folder:
-            report = evaluate_again(arguments.again, folder, arguments)
+            report = evaluate_again(arguments.again, folder, about, changed(spec, arguments), bounds)
         return said(out, report.name, pdf=arguments.pdf)
     start_backend()
     source = load_run_source(arguments.run) if arguments.run else load_bundle_source(arguments.bundle)
@@ -274,13 +277,12 @@ def finish(
     return write_report(folder)
 
 
-def evaluate_again(before: Path, folder: Path, arguments: argparse.Namespace) -> Path:
+def evaluate_again(before: Path, folder: Path, about: Mapping[str, Any], spec: MeasurementSpec, bounds: Bounds) -> Path:
     """Measures the stored predictions of an evaluation once more, without its network, into a new folder.
 
     Raises:
-        UserError: not an evaluation of this version, or the data are no longer those that were predicted on.
+        UserError: the data are no longer those that were predicted on.
     """
-    about, spec, bounds = read_folder(before)
     dataset = open_dataset(about["data"], structures=spec.structures)
     if dataset.digest() != about["data_digest"]:
         raise UserError(
@@ -288,11 +290,8 @@ def evaluate_again(before: Path, folder: Path, arguments: argparse.Namespace) ->
         )
     by_id = {case.case_id: case for case in dataset.cases}
     cases = [by_id[name] for name in about["cases"]]
-    if arguments.bounds:
-        bounds = read_bounds(arguments.bounds)
     copy_kept(before, folder)
-    about["measured_again"] = this_command()
-    return finish(folder, dataset, cases, about, changed(spec, arguments), bounds)
+    return finish(folder, dataset, cases, {**about, "measured_again": this_command()}, spec, bounds)
 
 
 def draw_samples(

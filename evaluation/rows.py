@@ -96,7 +96,7 @@ class CaseRow:
         view, phase: `A4C`, `ED`; empty where unknown or where the row is about the patient.
         structure, metric: what was measured (see the module).
         value: finite, or None where `status` is not `ok`.
-        unit: `ratio`, `mm`, `px`, `ml`, `percent`, `flag` or `grade`.
+        unit: `ratio`, `mm`, `px`, `ml`, `percent`, `count`, `flag` or `grade`.
         status: `ok` or the reason why there is no value.
 
     Raises:

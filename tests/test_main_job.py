@@ -83,7 +83,7 @@ def test_cases_have_every_measure_that_scripts_rely_on(evaluation, run):
     of_patients = {row["metric"] for row in rows if row["case"] == row["patient"]}
     assert of_patients >= {f"{v}_{k}" for v in ("edv", "esv", "ef") for k in ("reference", "predicted", "constructed")}
     assert all((row["value"] != "") == (row["status"] == "ok") for row in rows)
-    assert {row["unit"] for row in rows} <= {"ratio", "mm", "ml", "percent", "flag", "grade"}
+    assert {row["unit"] for row in rows} <= {"ratio", "mm", "ml", "percent", "flag", "grade", "count"}
 
 
 def test_summary_has_the_shape_that_scripts_rely_on(evaluation):
@@ -227,7 +227,7 @@ def halve_labels(path: Path) -> None:
     ("spoil", "name", "words"),
     [
         (spoil_labels, "_gt", "9"),
-        (halve_labels, "_gt", "same size"),
+        (halve_labels, "_gt", "image's size"),
         (make_volume, "", "3"),
         (make_spacing_zero, "", "0"),
         (truncate, "", "truncated"),
