@@ -1,5 +1,6 @@
 """How a study's jobs are shared out: an engine takes them and gives their results as they come."""
 
+import importlib
 import os
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -64,7 +65,7 @@ def connected_ray() -> Any:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before the import: it is read there
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a job that asks for no GPU may see what is there
     try:
-        import ray
+        ray: Any = importlib.import_module("ray")  # so that types are checked where it is not installed
     except ImportError as error:
         raise UsageError(RAY_LACKS) from error
     quiet: dict[str, Any] = {"logging_level": "warning", "log_to_driver": False}

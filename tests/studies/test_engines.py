@@ -19,6 +19,7 @@ from studies.engines import connected_ray, local, on_ray, share_of_a_machine, va
 from studies.jobs import PROJECT, Job
 from studies.work import Result, Stopping
 from tests.studies.made import made_job
+from tests.test_project import requirements
 
 
 @pytest.fixture
@@ -278,3 +279,14 @@ def test_ray_is_joined_where_it_runs_and_begun_where_not(monkeypatch: pytest.Mon
     connected_ray()
     assert [call["address"] for call in calls] == ["auto", "auto", "local"]
     assert calls[-1]["include_dashboard"] is False
+
+
+def test_rays_requirements_agree_with_the_others() -> None:
+    """Installing Ray changes the version of nothing that is pinned elsewhere."""
+    runtime, development, ray = (requirements(f"requirements{part}.txt") for part in ("", "-dev", "-ray"))
+    others = {**runtime, **development}
+    assert ray["ray"] == "2.60.0"
+    assert {package: others[package] for package in ray.keys() & others.keys()} == {
+        package: ray[package] for package in ray.keys() & others.keys()
+    }
+    assert not ray.keys() & runtime.keys()  # they come with -r requirements.txt
