@@ -8,7 +8,7 @@ import pytest
 
 from cart.measure import BoxSpec, MeasurementSpec
 from data_pipeline.preprocess import Preprocessing
-from data_pipeline.sample import Phase, Sample, Structure, View
+from data_pipeline.sample import Phase, Sample, Structure, View, VolumeSlice
 from evaluation.calibration import calibrated_rows, calibration_from_rows, in_sample_calibration
 from evaluation.measure import measured_frames, measured_rows, rows_of_patients
 from evaluation.rows import CALIBRATED_IN_SAMPLE
@@ -210,6 +210,23 @@ def test_without_a_reference_there_is_no_box_to_crop_to():
     oracle = BoxSpec((Structure.MV,), margin=0.05)
     with pytest.raises(UserError, match="drawn: has a reference without MV, so there is no box"):
         evaluated(by_grey((BACKGROUND, LV)), spec((BACKGROUND, LV), oracle=oracle), CASES)
+
+
+def test_a_slice_is_cropped_around_where_its_cine_has_the_heart():
+    structures, case = (BACKGROUND, LV, MYO), DrawnCase("p1", View.SAX, Phase.ED)
+    around = spec(structures, crop_mm=40.0)  # 20 of the 32 pixels
+
+    def lv_dice(centre):
+        def load_slice(case):
+            return dataclasses.replace(load(case), heart_centre=centre, volume_slice=VolumeSlice(0, 1, 10.0))
+
+        frames = measured_frames([case], load_slice, predictor=by_grey(structures), spec=around)
+        rows = [row for frame in frames for row in frame.rows]
+        return next(row for row in rows if (row.structure, row.metric) == ("LV", "dice")).value
+
+    assert lv_dice((11.5, 15.5)) > 0.9  # the LV's middle
+    assert 0.8 < lv_dice(None) < lv_dice((11.5, 15.5))  # the frame's: the LV's first rows are cut
+    assert lv_dice((0.0, 0.0)) == 0  # nothing is found where the network does not look
 
 
 def test_networks_without_a_box_have_no_word_of_it():
