@@ -13,10 +13,12 @@ def test_the_masks_of_the_comparison_are_near_and_not_equal():
             assert 0.5 < common / either < 1.0
 
 
-def test_a_tool_that_is_not_installed_is_left_out(monkeypatch):
+def test_a_tool_that_is_not_installed_is_left_out(monkeypatch, capsys):
     missing = (("annulus_has_no_such_module",), None, _surfaces.ours_by_pixels, ())
     monkeypatch.setattr(_surfaces, "TOOLS", {"missing": missing})
     assert _surfaces.compare_surfaces(frames=1, rounds=1) == {}
+    _surfaces.main()
+    assert "missing is not installed" in capsys.readouterr().out
 
 
 def test_ours_is_faster_than_surface_distance(monkeypatch):
