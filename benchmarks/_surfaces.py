@@ -3,7 +3,7 @@
 d_m, d_H, HD95 and surface Dice of LV, MYO, LA and EPI of frames of 549 × 389 with anisotropic pixels. Each tool is used
 as its manual shows: MONAI is given the four structures as one tensor and asked for each metric, surface-distance
 measures each structure once and derives the metrics. Ours is timed with the surface Dice that the tool at hand defines.
-Needs requirements.txt of this folder for MONAI, requirements-dev.txt for surface-distance: a tool that is not installed is
+MONAI is in requirements.txt of this folder, surface-distance in requirements-dev.txt: a tool that is not installed is
 left out. The name begins with an underscore since `python -m benchmarks.evaluate` calls `main` at its end.
 """
 
@@ -66,13 +66,14 @@ def compare_surfaces(frames: int = FRAMES, rounds: int = ROUNDS) -> Mapping[str,
     CPU time of the process, since the machine may be busy; PyTorch is held to one thread while it is timed. The tools
     take turns frame by frame, so a machine that slows down slows all of them.
     """
-    pairs = drawn_masks(frames)
+    pairs: list[Pair] = []
     compared: dict[str, Comparison] = {}
     for name, (modules, prepare, ours, same) in TOOLS.items():
         try:
             imported = [importlib.import_module(module) for module in modules]
         except ImportError:
             continue
+        pairs = pairs or drawn_masks(frames)
         theirs, restore = prepare(*imported)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tools' own deprecations
