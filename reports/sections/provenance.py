@@ -21,6 +21,7 @@ def provenance_table(evaluation: Evaluation) -> Table | Missing:
         for source, values in sources.items()
         if values
         for key, text in _flattened(values)
+        if key != "cases"  # every frame's name: they are in the table of cases
     ]
     absent = [
         name
