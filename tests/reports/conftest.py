@@ -3,12 +3,21 @@ from pathlib import Path
 
 import pytest
 
+from reports import figures
+from reports.cells import Missing
 from reports.evaluation_folder import Evaluation, read_evaluation
 from reports.report import write_report
 from tests.reports.synthetic import calibration_of, many_frames, many_volumes, volume_rows, write_evaluation
 from tests.reports.worked import CALIBRATION, DRAWN_FRAMES, FRAMES
 
+EVERY_FIGURE = (*figures.OF_OUTLINES, *figures.OF_HINGE_POINTS, *figures.OF_BOXES)
 VOLUMES = volume_rows("patient0001", (100, 110), (50, 50)) + volume_rows("patient0002", (120, 120), (60, 48))
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing is slow, and some tests are about the words alone."""
+    monkeypatch.setattr(figures, "draw_figures", lambda _: dict.fromkeys(EVERY_FIGURE, Missing("A figure", "None.")))
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from reports import figures
-from reports.cells import Missing
 from reports.report import write_report
 from shell.errors import UserError
 from tests.reports.synthetic import Frame, calibration_of, many_frames, write_evaluation
@@ -56,16 +54,6 @@ class Reader(HTMLParser):
 
 def read(report):
     return Reader(report.read_text(encoding="utf-8"))
-
-
-@pytest.fixture
-def without_figures(monkeypatch):
-    """Drawing is slow, and some tests are about the words alone."""
-    monkeypatch.setattr(
-        figures,
-        "draw_figures",
-        lambda evaluation: dict.fromkeys((*FIGURES, "box-iou-by-epoch"), Missing("A figure", "None.")),
-    )
 
 
 def test_report_is_one_self_contained_file(full_report):
