@@ -11,6 +11,7 @@ import pytest
 from cart.bundle import BUNDLE_FILE, FORMAT_VERSION, digest_of, read_bundle
 from cart.runtime import load_runner
 from shell.errors import UserError
+from tests.cart.drawn import MODEL
 from tests.export.drawn_heart import CALIBRATION, heart_spec
 
 
@@ -53,6 +54,17 @@ def test_a_bundle_written_before_networks_had_several_outputs(bundle: Path) -> N
     spec = read_bundle(bundle)
     assert (spec.measurement.outputs, spec.measurement.box) == (("probabilities",), None)
     assert load_runner(spec).output_shapes == {"probabilities": (64, 64, 4)}
+
+
+def test_a_bundle_carries_the_judgement_of_trust(bundle: Path) -> None:
+    assert read_bundle(bundle).measurement.quality is None  # of a run that has none
+    rewrite(bundle, lambda values: values.update(quality=MODEL.to_dict()), with_digest=True)
+    assert read_bundle(bundle).measurement.quality == MODEL
+    rewrite(bundle, lambda values: values["quality"].update(spread=-1), with_digest=True)
+    with pytest.raises(UserError, match=r"not a complete bundle description .*`spread` and `limit` must be positive"):
+        read_bundle(bundle)
+    rewrite(bundle, lambda values: values.pop("quality"), with_digest=True)  # as older programs wrote it
+    assert read_bundle(bundle).measurement.quality is None
 
 
 def test_a_model_that_does_not_give_what_its_bundle_says(bundle: Path) -> None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+import predict
 from cart.frames import Frame
 from cart.measure import ImageMeasurement, MeasurementSpec, measure_image
 from cart.records import Record, csv_row, measure_files, measurement_record, summary_line
@@ -67,6 +68,12 @@ def test_a_bad_frame_keeps_its_value_and_is_marked() -> None:
     assert row["abstained"] is True
     assert row["expected_error"] == told["expected_error"]
     assert [row["annulus_diameter_lower"], row["annulus_diameter_upper"]] == told["annulus_diameter_interval"]
+
+
+def test_the_picture_says_so_too() -> None:
+    assert predict.diameter_text(measured(heart(hole=True), spec())).endswith(" mm, do not trust")
+    assert predict.diameter_text(measured(heart(), spec())).endswith(" mm")
+    assert predict.diameter_text(measured(heart(gap=True), spec())) is None
 
 
 def test_without_contact_the_line_says_what_it_said() -> None:
