@@ -1,6 +1,7 @@
 """Tells how far a study is while it runs: a live view on a terminal, plain lines in a log."""
 
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -32,7 +33,7 @@ def watched(jobs: Sequence[Job], *, stream: TextIO | None = None) -> Iterator[Te
         stream: where to; standard output if not given. A terminal gets a line for all jobs and one for each that runs.
     """
     to = sys.stdout if stream is None else stream
-    view = TerminalView(len(jobs), to) if to.isatty() and jobs else LogView(len(jobs), to)
+    view = TerminalView(len(jobs), to) if jobs and is_live(to) else LogView(len(jobs), to)
     estimate = Estimate(jobs)
     told: list[Result] = []
     stop = threading.Event()
@@ -56,6 +57,15 @@ def watched(jobs: Sequence[Job], *, stream: TextIO | None = None) -> Iterator[Te
         stop.set()
         looking.join()
         view.close()
+
+
+def is_live(stream: TextIO) -> bool:
+    """Whether a stream is a terminal with room for bars; some that tell no size would show nothing at all."""
+    if not stream.isatty():
+        return False
+    with contextlib.suppress(OSError):
+        return os.get_terminal_size(stream.fileno()).columns > 0
+    return True
 
 
 class Estimate:
@@ -127,7 +137,7 @@ class TerminalView:
             running = running_of(found, told)
             for number, status in enumerate(running):
                 if number == len(self._running):
-                    self._running.append(self._bar("", status.epochs, number + 1))
+                    self._running.append(self._bar(status.job.name, status.epochs, number + 1))
                 bar = self._running[number]
                 bar.total = status.epochs
                 bar.set_description_str(status.job.name, refresh=False)

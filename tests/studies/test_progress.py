@@ -2,6 +2,9 @@
 
 import fcntl
 import io
+import pty
+import struct
+import termios
 import time
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 
 from studies import progress
 from studies.jobs import Job
-from studies.progress import Estimate, duration, result_line, watched
+from studies.progress import Estimate, duration, is_live, result_line, watched
 from studies.status import statuses
 from studies.work import Result
 from tests.studies.made import made_job
@@ -62,6 +65,15 @@ def test_a_terminal_has_a_bar_for_all_and_one_for_each_that_runs(
     assert "3/200, epochs" in text
     assert f"[1/3] {jobs[0].name}: failed in 4 s: no room" in text
     assert "1/3" in text.rpartition("no room")[2]
+
+
+def test_a_terminal_without_a_size_has_plain_lines() -> None:
+    ours, theirs = pty.openpty()
+    with open(theirs, "w") as stream, open(ours, "rb"):  # noqa: PTH123  descriptors, no paths
+        assert not is_live(stream)
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        assert is_live(stream)
+    assert not is_live(io.StringIO())
 
 
 def test_nothing_to_do_is_told_in_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
