@@ -117,7 +117,8 @@
     shownCount.textContent = `${among.length} of ${rows.length} cases shown`;
     makeTabStop(among[0]);
   }
-  filters.addEventListener("input", filter);
+  filters.addEventListener("input", filter); // while text is typed
+  filters.addEventListener("change", filter); // some browsers say no more of a choice
   byId("filter-reset").addEventListener("click", () => {
     for (const field of filters.querySelectorAll("input, select")) field.value = "";
     headings.forEach((heading) => heading.setAttribute("aria-sort", "none"));
