@@ -38,6 +38,7 @@ NETWORKS = {
     "alexnet_box": ([], "Localisation of the left ventricle", ["box: IOU", "outlines nothing"]),
     "improved_resunet": ([], "improved ResUNet paper, Table 2", ["Dice", "outlines no left atrium"]),
     "vds_unet": ([], "VDS-UNet paper, Table 2", ["Dice", "MV", "frames without hinge errors"]),
+    "dense_unet": ([], "Segmentation of the ventricles", ["Dice", "RV", "outlines no left atrium"]),
     "unet1": (["--recipe", "lu_net_motivation"], "THE REFERENCE WAS USED", ["THE REFERENCE WAS USED", "margin of 5%"]),
 }
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "-m cart": ["-m", "cart"],
     "-m data_pipeline.phantom": ["-m", "data_pipeline.phantom"],
     "-m data_pipeline.check": ["-m", "data_pipeline.check"],
+    "-m data_pipeline.class_shares": ["-m", "data_pipeline.class_shares"],
 }
 NOT_EMPTY = {"models", "metrics", "recipes"}
 """Packages whose `__init__.py` says or holds something; the others stay empty, so that importing one costs nothing."""
