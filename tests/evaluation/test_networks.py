@@ -103,10 +103,10 @@ def test_without_an_atrium_hinge_points_are_not_missed_and_volumes_are_measured(
     assert (flags["la_missing"].status, flags["lv_missing"].status) == ("no_la_class", "ok")
     assert not {name for name in found["outliers"] if "contact_line" in name or "annulus" in name}
     # The reference has an atrium, and its axis starts at the annulus; the network's starts at the ventricle's base,
-    # which is half a pixel of 2 mm above.
+    # which is half a pixel of 2 mm above: 1 mm of 28 at ED and of 16 at ES.
     volumes = {row.metric: row.value for row in rows if row.case == "p1"}
     assert volumes["edv_predicted"] == pytest.approx(volumes["edv_reference"], rel=0.06)
-    assert volumes["ef_predicted"] == pytest.approx(volumes["ef_reference"], abs=1.0)
+    assert volumes["ef_predicted"] == pytest.approx(volumes["ef_reference"], abs=2.5)
     assert found["clinical"]["ef"]["n"] == 1
 
 
@@ -124,7 +124,8 @@ def test_of_a_view_whose_orientation_is_unknown_all_but_the_hinge_points_is_meas
     unknown, known = (
         [row for row in rows if row.patient == name and row.structure == "ANNULUS"] for name in ("p1", "p2")
     )
-    assert {row.status for row in unknown} == {"unknown_orientation"}
+    interval = {"annulus_diameter_lower": "no_quality_model", "annulus_diameter_upper": "no_quality_model"}
+    assert {row.metric: row.status for row in unknown if row.status != "unknown_orientation"} == interval
     assert by_metric(known, "ANNULUS")["annulus_diameter_error"].value == 0
     assert found["metrics"]["LA"]["dice"]["n"] == 2
     assert [(failure["case"][:2], failure["status"]) for failure in found["failures"]] == [
@@ -250,9 +251,9 @@ def test_cases_are_ranked_by_dice_where_there_are_no_hinge_points():
     rows, _ = evaluated(lower, spec((BACKGROUND, LV)), CASES)
     shown = shown_cases(rows, each=1)
     assert [(s.case, s.kind, s.measure, s.hinge_error_mm) for s in shown] == [
-        ("p1_2CH_ED", "best", "mean Dice", None),
-        ("p1_4CH_ED", "median", "mean Dice", None),
         ("p1_4CH_ES", "worst", "mean Dice", None),
+        ("p1_4CH_ED", "median", "mean Dice", None),
+        ("p1_2CH_ED", "best", "mean Dice", None),
     ]
-    assert shown[0].caption == f"p1_2CH_ED: mean Dice {12 / 14:.3f}"
+    assert shown[-1].caption == f"p1_2CH_ED: mean Dice {12 / 14:.3f}"
     assert shown[2].caption == f"p1_4CH_ES: mean Dice {6 / 8:.3f}"
