@@ -256,4 +256,4 @@ def test_cases_are_ranked_by_dice_where_there_are_no_hinge_points():
         ("p1_2CH_ED", "best", "mean Dice", None),
     ]
     assert shown[-1].caption == f"p1_2CH_ED: mean Dice {12 / 14:.3f}"
-    assert shown[2].caption == f"p1_4CH_ES: mean Dice {6 / 8:.3f}"
+    assert shown[0].caption == f"p1_4CH_ES: mean Dice {6 / 8:.3f}"
