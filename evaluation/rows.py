@@ -6,6 +6,9 @@ Frames (`frames.py`). `structure` is LV, MYO, LA, EPI (= LV ∪ MYO) …, or one
   hausdorff95`, `surface_dice` at 2 mm (ratio; `no_spacing` where the pixel pitch is unknown);
   of a network that segments twice (lu_net) the same of its first segmentation with the suffix `_first`. A network that
   outlines nothing has none of these rows;
+- of LV, EPI, LA, RV: `simplicity convexity` and, of the reference, `simplicity_reference convexity_reference` (ratio);
+- `QUALITY`, of a network that finds hinge points (`quality.py`): the features, `score`, `expected_error`, `abstained`,
+  `tta_spread` where it was asked for; of `ANNULUS` `annulus_diameter_lower annulus_diameter_upper`, the 90 % interval;
 - `BOX`, of a network that locates (`boxes.py`): `box_iou` (ratio) and the signed errors `box_row_centre_error
   box_col_centre_error box_height_error box_width_error` against the reference's box with the margin that was taught;
   `box_out` (flag): 1 where the box does not wholly enclose the reference;
