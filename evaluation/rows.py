@@ -29,7 +29,8 @@ Patients (`patients.py`); `case` is the patient.
   the single-plane estimates that stand in where a view is missing;
 - LA, of a network that outlines it: `lav_{ed,es}_{reference,predicted}` (biplane area–length), `lav_discs_{ed,es}_…`
   (biplane discs), `lav_{a4c,a2c}_{ed,es}_…` (area–length of one view), and `la_cut_by_sector_{ed,es}_…` (flag): 1 where
-  the sector cuts the atrium of either view, so that its volume is too small.
+  the sector cuts the atrium of either view, so that its volume is too small;
+- OUTLIER (`outliers.py`): `geometric`, `anatomical` and what they are made of (flags), or why a patient is not judged.
 
 Lengths are in mm where the pixel pitch is known and in px where it is not; `unit` says which.
 `status` is `ok`, or says why `value` is empty; no row is left out because its measurement failed.
