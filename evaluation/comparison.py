@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from evaluation import confidence
+from evaluation.bounds import Bounds, read_bounds
 from evaluation.confidence import DISTANCES, OVERLAPS, VOLUMES
+from evaluation.folder import BOUNDS_FILE
 from evaluation.rows import (
     ANNULUS,
     BOX,
@@ -81,6 +83,7 @@ class Evaluated:
         rows: of cases.csv.
         about: run.json, {} where there is none.
         recipe: recipe.json, {} where there is none.
+        bounds: of bounds.json, the usual ones where there is none.
         data, split: of summary.json.
     """
 
@@ -89,6 +92,7 @@ class Evaluated:
     rows: Sequence[CaseRow]
     about: Mapping[str, Any]
     recipe: Mapping[str, Any]
+    bounds: Bounds
     data: str
     split: str
 
@@ -351,6 +355,8 @@ def _shared_cases(evaluated: Sequence[Evaluated]) -> tuple[list[str], list[str]]
         warnings.append(
             f"These are evaluations of different splits ({listed}): a run may have trained on shared frames."
         )
+    if any(run.bounds != evaluated[0].bounds for run in evaluated[1:]):
+        warnings.append("The bounds of outliers differ: the runs' shares of outliers cannot be compared.")
     digests = {run.about.get("data_digest") for run in evaluated}
     if len(digests) > 1 or digests == {None}:
         positions = [_reference_points(run.rows) for run in evaluated]
@@ -411,7 +417,7 @@ def _about(run: Evaluated, rows: Sequence[CaseRow], shared: int) -> Json:
         "created": run.about.get("created"),
         "frames": len(run.frames),
         "left_out": len(run.frames) - shared,
-        "summary": summarise(rows, data=run.data, split=run.split),
+        "summary": summarise(rows, data=run.data, split=run.split, bounds=run.bounds),
     }
 
 
@@ -427,6 +433,7 @@ def _read(folders: Sequence[Path]) -> list[Evaluated]:
                 read_cases(folder / "cases.csv"),
                 _optional(folder / "run.json"),
                 _optional(folder / "recipe.json"),
+                read_bounds(folder / BOUNDS_FILE) if (folder / BOUNDS_FILE).is_file() else Bounds(),
                 str(summary.get("data", "")),
                 str(summary.get("split", "")),
             )

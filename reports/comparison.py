@@ -367,7 +367,7 @@ def _reading(content: Json) -> list[tuple[str, str]]:
         (
             "p (Holm)",
             "Wilcoxon's signed-rank test of the paired differences, two-sided, corrected by Holm's method for the "
-            "number of metrics in the table, so that among all of them the chance of one false finding stays "
+            "number of metrics in the table, so that among all of them the chance of any false finding stays "
             "below 5 %. A large p does not show that two runs are alike.",
         ),
         (

@@ -111,8 +111,9 @@ def cards(evaluation: Evaluation) -> Sequence[Card]:
     hinge = _hinge_cards(evaluation) if evaluation.no_hinge_points is None else []
     box = [_box_card(evaluation)] if evaluation.locates else []
     dice = [_dice_card(evaluation)] if evaluation.segments else []
+    volumes = [_volume_card(evaluation)] if evaluation.count("clinical", "ef", "n") else []
     failed = [_failed_card(evaluation)] if evaluation.no_hinge_points is None else []
-    return [*hinge, *box, *dice, *failed]
+    return [*hinge, *box, *dice, *volumes, *failed]
 
 
 def _hinge_cards(evaluation: Evaluation) -> Sequence[Card]:
@@ -184,6 +185,27 @@ def _box_card(evaluation: Evaluation) -> Card:
             *_interval_line(evaluation, "localisation.iou", 3, ""),
             f"mean error of {', '.join(errors)} {unit}",
             f"does not wholly enclose the reference: {out} of {n} frames" if n else "no reference to compare it with",
+        ),
+    )
+
+
+def _volume_card(evaluation: Evaluation) -> Card:
+    block = evaluation.block("clinical", "ef")
+    volumes = [
+        f"{quantity.upper()} {number(figure_of(evaluation.block('clinical', quantity), 'mae'), 1)} ml"
+        f"{_in_brackets(evaluation, f'clinical.{quantity}.mae', 1)}"
+        for quantity in ("edv", "esv")
+    ]
+    n = int(figure_of(block, "n", 0))
+    return Card(
+        "Ejection fraction: mean absolute error",
+        f"{number(figure_of(block, 'mae'), 1)} %",
+        (
+            *_interval_line(evaluation, "clinical.ef.mae", 1, "%"),
+            f"bias (mean) {number(figure_of(block, 'bias'), 1, signed=True)} %"
+            f"{_in_brackets(evaluation, 'clinical.ef.bias', 1, signed=True)}",
+            *volumes,
+            f"{n} {'patient' if n == 1 else 'patients'} with both views and phases",
         ),
     )
 

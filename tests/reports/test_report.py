@@ -7,7 +7,7 @@ import pytest
 
 from reports.report import write_report
 from shell.errors import UserError
-from tests.reports.synthetic import Frame, calibration_of, many_frames, write_evaluation
+from tests.reports.synthetic import Frame, calibration_of, many_frames, volume_rows, write_evaluation
 
 FIGURES = (
     "fig-03-dice-by-epoch",
@@ -124,6 +124,17 @@ def test_headline_and_limits(tmp_path):
     assert "n = 3: medians and percentiles of so few frames are uncertain" in text
     assert "Simulated data" not in text
     assert "constructed" not in text.replace("constructed truth is", "")
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_ejection_fraction_is_a_headline_where_it_is_measured(tmp_path):
+    # EF 50 and 54.5 %, 50 and 60 %: errors 4.5 and 10 points, mean 7.3; each patient alone comes in a quarter of draws.
+    volumes = volume_rows("patient0001", (100, 110), (50, 50)) + volume_rows("patient0002", (120, 120), (60, 48))
+    text = read(write_report(write_evaluation(tmp_path, many_frames(2), volumes=volumes))).text
+    assert (
+        "Ejection fraction: mean absolute error 7.3 % 95 % CI 4.5 to 10.0 % bias (mean) +7.3 % (+4.5 to +10.0) "
+        "EDV 5.0 ml (0.0 to 10.0) ESV 6.0 ml (0.0 to 12.0) 2 patients with both views and phases"
+    ) in text
 
 
 def test_simulated_data_is_called_so(full_report):
