@@ -94,7 +94,7 @@ def study(arguments: argparse.Namespace) -> int:
     from studies.page import write_page
     from studies.plan import only
     from studies.progress import watched
-    from studies.results import as_text, tables_of, write_tables
+    from studies.results import as_text, counted, tables_of, write_tables
     from studies.status import counts_text, jobs_text, ledger_text, statuses
     from studies.work import do_job
 
@@ -118,7 +118,7 @@ def study(arguments: argparse.Namespace) -> int:
         print(f"{plan.name}: {counts_text(found)}\n\n{jobs_text(found)}\n\nledger:\n{ledger_text(jobs)}")
         return 0
     waiting = [job for job in jobs if job.state() != "done"]
-    print(f"{plan.name}: {len(jobs)} jobs, {len(jobs) - len(waiting)} of them done before", flush=True)
+    print(f"{plan.name}: {counted(len(jobs), 'job')}, {len(jobs) - len(waiting)} done before", flush=True)
     folder = arguments.out / plan.name
     command = shlex.join(["python", "reproduce.py", *sys.argv[1:]])
     failed: dict[str, str] = {}

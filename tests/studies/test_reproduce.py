@@ -80,7 +80,7 @@ def test_the_same_command_again_does_nothing_twice(data: str, out: Path, capfd: 
     assert call(*arguments(data, out, "--only", "U-Net1")) == 0
     assert len(read_ledger(out / "ledger.jsonl")) == lines
     output = capfd.readouterr().out
-    assert "1 jobs, 1 of them done before" in output
+    assert "1 job, 1 done before" in output
     assert "Table II. Segmentation accuracy" in output
 
 
@@ -88,6 +88,35 @@ def test_the_jobs_of_a_study_and_how_far_they_are(data: str, out: Path, capfd: p
     assert call(*arguments(data, out, "--list", "--only", "unet1", "ag_unet")) == 0
     lines = capfd.readouterr().out.splitlines()
     assert [line.split("  ")[0].strip() for line in lines] == ["done", "to do"]
+
+
+def test_the_status_is_of_all_jobs_and_the_ledger_and_runs_none(
+    data: str, out: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert call(*arguments(data, out, "--status", "--only", "unet1", "ag_unet")) == 0
+    text = capfd.readouterr().out
+    assert "lu_net_table2: 2 jobs: 1 done, 1 to do" in text
+    assert re.search(r"^done +\d+\.\d min +\S+ local 0 +\S+unet1-seed0", text, re.MULTILINE)
+    assert re.search(r"^20\d\d-.* local 0 +train +0 .*unet1-seed0-\w+$", text, re.MULTILINE)
+    assert re.search(r"^20\d\d-.* local 0 +evaluate +0 ", text, re.MULTILINE)
+    assert "2 with Python 3" in text
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_without_ray_the_engine_is_refused_and_its_mend_named(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert call(*arguments(data, tmp_path, "--engine", "ray", "--only", "unet1")) == 2
+    assert "pip install -r requirements-ray.txt" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folds_are_numbers_all_of_them_or_none() -> None:
+    assert reproduce.fold_numbers(["3", "1", "3"]) == (3, 1)
+    assert reproduce.fold_numbers(["all"]) == tuple(range(1, 11))
+    assert reproduce.fold_numbers(["None"]) == (None,)
 
 
 def small(*rows: Row) -> Plan:
