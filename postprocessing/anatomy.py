@@ -5,13 +5,13 @@ A check that fails is a flag of the measurement, not an error: the measurement s
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from postprocessing.codes import LA, LV, MYO
 from postprocessing.hinge_points import HingePoints
 from postprocessing.sector import STEP_PX
+from postprocessing.shape import holes
 
 Bools = npt.NDArray[np.bool_]
 
@@ -58,7 +58,7 @@ def anatomical_flags(
     lv, la = label_map == LV, label_map == LA
     failed: set[str] = set()
     chambers = [lv, la, *([lv | (label_map == MYO)] if MYO in structures else [])]
-    if any(has_hole(mask) for mask in chambers):
+    if any(holes(mask) for mask in chambers):
         failed.add(HOLES)
     if hinge_points is None:
         if LV in structures and LA in structures and lv.any() and la.any():
@@ -68,23 +68,6 @@ def anatomical_flags(
     if annulus_diameter_mm is not None and not is_physiological(annulus_diameter_mm):
         failed.add(IMPLAUSIBLE_ANNULUS)
     return failed
-
-
-def has_hole(mask: Bools) -> bool:
-    """Whether anything that is not the structure lies wholly within it.
-
-    Diagonal neighbours belong together in the structure and not in what is around it, so that a pixel enclosed by four
-    is a hole. What reaches the edge of the image is none.
-
-    Args:
-        mask: (H, W) the structure.
-    """
-    col, row, width, height = cv2.boundingRect(mask.view(np.uint8))
-    box = np.ascontiguousarray(mask[row : row + height, col : col + width]).view(np.uint8)
-    if width < 3 or height < 3:
-        return False
-    _, hierarchy = cv2.findContours(box, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    return bool((np.asarray(hierarchy)[0, :, 3] >= 0).any())  # a contour with a parent goes round a hole
 
 
 def is_outside(point: tuple[float, float], sector: Bools | None, shape: tuple[int, ...]) -> bool:

@@ -5,7 +5,6 @@ from postprocessing.anatomy import (
     ANATOMICAL_FLAGS,
     PHYSIOLOGICAL_ANNULUS_MM,
     anatomical_flags,
-    has_hole,
     is_outside,
     is_physiological,
 )
@@ -21,24 +20,6 @@ def test_every_flag_is_one_of_a_measurement() -> None:
     assert set(ANATOMICAL_FLAGS) < set(FLAGS)
     low, high = PHYSIOLOGICAL_ANNULUS_MM
     assert f"annulus_outside_{low:g}_{high:g}_mm" in ANATOMICAL_FLAGS
-
-
-@pytest.mark.parametrize(
-    ("drawing", "hole"),
-    [
-        ("..... .VVV. .V.V. .VVV. .....", True),  # a pixel enclosed by eight
-        ("..... ..V.. .V.V. ..V.. .....", True),  # by four, its corners open: the structure hangs together diagonally
-        ("..... .VVV. .V... .VVV. .....", False),  # open to the right
-        ("VVV V.V V.V", False),  # open at the edge of the image
-        ("..... .VV.. .VV.. ..... .....", False),
-        (".....", False),
-    ],
-)
-def test_hole(drawing: str, hole: bool) -> None:
-    mask = label_map(drawing) == 1
-    assert has_hole(mask) is hole
-    assert has_hole(np.asfortranarray(mask)) is hole
-    assert has_hole(np.pad(mask, 20)[:, ::-1]) is hole
 
 
 @pytest.mark.parametrize(
