@@ -219,6 +219,6 @@ def _making(
         ("Backend and precision", environments["backend and precision"]),
         (
             "Ledger",
-            jobs[0].ledger.name + ": what ran where, when, with which digest, and how it ended (reproduce.py --status)",
+            f"{jobs[0].ledger.name}, which --status shows: what ran where, when, with which digests, and how it ended",
         ),
     ]
