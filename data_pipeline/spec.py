@@ -184,7 +184,7 @@ def _require_structures(dataset: Dataset, asked: frozenset[Structure]) -> None:
     if not missing:
         return
     names = ", ".join(structure.name for structure in missing)
-    having = [kind for kind, of in DATASETS.items() if set(missing) <= set(of.structures) and kind != dataset.name]
+    having = [kind for kind, of in DATASETS.items() if asked <= set(of.structures) and kind != dataset.name]
     kept = sorted((asked - set(missing)) or set(dataset.structures))
     left = ",".join(structure.name for structure in (Structure.BACKGROUND, *kept))
     mend = DATASETS[dataset.name].mend + (
