@@ -116,7 +116,11 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     what.add_argument(
         "--compare", metavar="DIR", type=Path, nargs="+", help="runs or evaluations; the first is the baseline"
     )
-    parser.add_argument("--data", metavar="SPEC", help="phantom, phantom:PATH, camus:PATH, … (default: the run's own)")
+    parser.add_argument(
+        "--data",
+        metavar="SPEC",
+        help="phantom, phantom:PATH, camus:PATH, acdc:PATH or labelme:PATH (default: the run's own)",
+    )
     parser.add_argument("--split", choices=PARTS, help="patients to measure (default: test; all for other data)")
     parser.add_argument("--out", metavar="DIR", type=Path, help="default: inside the run, or evaluations/BUNDLE")
     parser.add_argument(
