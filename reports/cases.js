@@ -202,7 +202,8 @@
     return [svg];
   }
 
-  // Names stand in the middle of their outlines, where the browser knows how large those are; the myocardium's at its top.
+  // Names stand in the middle of their outlines, where the browser knows how large those are; the myocardium's at its top,
+  // the atrium's low, beyond the diameter's text.
   function nameStructures() {
     const svg = byId("case-picture").querySelector("svg");
     if (!svg) return;
@@ -215,7 +216,7 @@
       const { x, y, width: w, height: h } = path.getBBox();
       const [sx, sy] = path.getAttribute("transform").match(/[\d.]+/g).map(Number);
       const size = (2.6 * Math.max(width, height)) / 100;
-      const down = name === "MYO" ? y * sy + 1.1 * size : (y + h / 2) * sy + size / 3;
+      const down = name === "MYO" ? y * sy + 1.1 * size : (y + h * (name === "LA" ? 0.75 : 0.5)) * sy + size / 3;
       svg.append(
         shape("text", { x: (x + w / 2) * sx, y: down, class: "name of-names", "text-anchor": "middle", "font-size": size }, name),
       );
