@@ -146,8 +146,9 @@ class _Measure:
             sample, prediction = self.load(case), load_prediction(path)
             rows += rows_of_frame(sample, prediction, self.spec)
             reference = None
-            if self.spec.finds_hinge_points and sample.view in self.spec.anterior_sides:
-                reference = reference_measurement(sample, self.spec.anterior_sides[sample.view])
+            side = None if sample.view is None else self.spec.anterior_sides.get(sample.view)
+            if self.spec.finds_hinge_points and side is not None:
+                reference = reference_measurement(sample, side)
             pictures.append(
                 case_entry(sample, prediction, reference, self.folder / PICTURES, structures=self.spec.structures)
             )
