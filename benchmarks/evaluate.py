@@ -91,9 +91,7 @@ def simulated(folder: Path) -> list[dict[str, tuple[npt.NDArray[np.uint8], Label
     return list(hearts.values())
 
 
-def write_data(
-    folder: Path, hearts: Sequence[dict[str, tuple[npt.NDArray[np.uint8], Labels]]], patients: int
-) -> None:
+def write_data(folder: Path, hearts: Sequence[dict[str, tuple[npt.NDArray[np.uint8], Labels]]], patients: int) -> None:
     """So many patients in the CAMUS layout, no two of them the same pixels."""
     if folder.exists():
         return
