@@ -15,11 +15,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cart.measure import Box, MeasurementSpec, Predictor, anterior_side_of
+from cart.measure import MeasurementSpec, Predictor, anterior_side_of
 from data_pipeline.sample import Case, Sample
 from data_pipeline.spec import Dataset, open_dataset
 from data_pipeline.splits import Split, split_patients
 from evaluation.bounds import Bounds, read_bounds
+from evaluation.boxes import reference_box
 from evaluation.comparison import compare
 from evaluation.folder import UNREADABLE_FILE, copy_kept, read_folder, write_measures
 from evaluation.frames import reference_measurement
@@ -27,7 +28,6 @@ from evaluation.predictions import load_prediction
 from evaluation.rows import NO_CONTACT_LINE, NO_LA_CLASS, NO_SEGMENTATION, UNKNOWN_ORIENTATION, UNREADABLE, CaseRow
 from evaluation.selection import shown_cases
 from evaluation.stored import predict_all
-from metrics.boxes import box_of_mask
 from postprocessing.calibration import Calibration
 from recipes.base import Recipe, from_dict, to_dict
 from reports.comparison import text_table, write_comparison
@@ -347,15 +347,6 @@ def known_labels(sample: Sample, spec: MeasurementSpec) -> npt.NDArray[np.uint8]
     if sample.labels is None:
         return None
     return np.where(np.isin(sample.labels, spec.structures), sample.labels, np.uint8(0))
-
-
-def reference_box(sample: Sample, spec: MeasurementSpec) -> Box | None:
-    """The reference's box that the network should have found, or was shown alone; None where there is none."""
-    box = spec.oracle or spec.box
-    if box is None or sample.labels is None:
-        return None
-    mask = np.isin(sample.labels, box.structures)
-    return box_of_mask(mask, box.margin) if mask.any() else None
 
 
 def headline(summary: dict[str, Any]) -> str:

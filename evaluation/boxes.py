@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cart.measure import Box, BoxSpec
+from cart.measure import Box, BoxSpec, MeasurementSpec
 from data_pipeline.sample import Sample
 from evaluation.rows import BOX, NO_REFERENCE, NO_REFERENCE_BOX, CaseRow, Subject
 from metrics.boxes import box_errors, box_of_mask, encloses, iou
@@ -43,3 +43,12 @@ def box_rows(frame: Subject, sample: Sample, box: Box, spec: BoxSpec) -> list[Ca
         float(not encloses(box, mask)),
     )
     return [frame.row(BOX, metric, value, unit) for (metric, unit), value in zip(units.items(), values, strict=True)]
+
+
+def reference_box(sample: Sample, spec: MeasurementSpec) -> Box | None:
+    """The reference's box that the network should have found, or was shown alone; None where there is none."""
+    box = spec.oracle or spec.box
+    if box is None or sample.labels is None:
+        return None
+    mask = np.isin(sample.labels, box.structures)
+    return box_of_mask(mask, box.margin) if mask.any() else None

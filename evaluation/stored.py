@@ -14,6 +14,7 @@ import cv2
 from cart.augmented import tta_spread
 from cart.measure import MeasurementSpec, Predictor
 from data_pipeline.sample import Case, Sample
+from evaluation.boxes import reference_box
 from evaluation.frames import reference_measurement
 from evaluation.measure import Load, predict_frame, rows_of_frame, unreadable_rows
 from evaluation.patients import patient_rows
@@ -150,7 +151,14 @@ class _Measure:
             if self.spec.finds_hinge_points and side is not None:
                 reference = reference_measurement(sample, side)
             pictures.append(
-                case_entry(sample, prediction, reference, self.folder / PICTURES, structures=self.spec.structures)
+                case_entry(
+                    sample,
+                    prediction,
+                    reference,
+                    self.folder / PICTURES,
+                    structures=self.spec.structures,
+                    reference_box=reference_box(sample, self.spec),
+                )
             )
             read.append((sample, prediction.measurement()))
         if read:
