@@ -50,6 +50,7 @@ def test_a_run_says_that_it_ran_on_jax(on_jax):
     assert {"jax", "jaxlib", "keras", "tensorflow"} <= set(written["packages"])
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_the_run_that_never_was(on_jax, jax, hearts, tmp_path):
     process = start_training(*new_run(tmp_path / "killed", hearts, EPOCHS), environment=jax)
     kill_after_some_epoch(process, random.Random(1))

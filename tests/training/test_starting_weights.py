@@ -89,6 +89,7 @@ def test_a_failed_download_says_what_to_do(network, monkeypatch):
         load_encoder_weights(network, "imagenet")
 
 
+@pytest.mark.slow
 def test_a_run_begun_from_another_and_killed_before_its_first_epoch_starts_from_it_again(hearts, tmp_path):
     first, whole, killed = tmp_path / "first", tmp_path / "whole", tmp_path / "killed"
     assert run_training(*new_run(first, hearts, "epochs=1"))[0] == 0
