@@ -135,6 +135,10 @@ class Recipe:
     model_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
+        for name, kind in typing.get_type_hints(Recipe).items():
+            if typing.get_origin(kind) is Literal:
+                known = typing.get_args(kind)
+                self._check(name, getattr(self, name) in known, f"one of {', '.join(known)}")
         for name in ("input_height", "input_width", "epochs", "batch_size"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
         for name in ("early_stopping_patience", "plateau_patience"):

@@ -271,3 +271,16 @@ def test_the_command_line_refuses_bad_settings_with_exit_code_2(
 def test_settings_that_only_fit_together_are_applied_together():
     recipe = with_settings(RECIPES["annulus"], ["train_share=0.95", "val_share=0.05"])
     assert (recipe.train_share, recipe.val_share) == (0.95, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "known"),
+    [
+        ("monitor", "val_dise", "val_loss, val_dice, val_iou"),
+        ("contact_line", "", "subpixel, pixel"),
+        ("precision", "float16", "auto, float32, mixed_bfloat16"),
+    ],
+)
+def test_a_choice_is_checked_in_a_file_as_on_the_command_line(name: str, value: str, known: str) -> None:
+    with pytest.raises(ValueError, match=rf"`{name}` must be one of {known}\. Received: {value}$"):
+        from_dict({**to_dict(BASE), name: value})
