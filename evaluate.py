@@ -18,7 +18,7 @@ import numpy.typing as npt
 from cart.measure import MeasurementSpec, Predictor, anterior_side_of
 from data_pipeline.sample import Case, Sample
 from data_pipeline.spec import Dataset, open_dataset
-from data_pipeline.splits import Split, split_patients
+from data_pipeline.splits import Split
 from evaluation.bounds import Bounds, read_bounds
 from evaluation.boxes import reference_box
 from evaluation.comparison import compare
@@ -233,10 +233,8 @@ def choose_cases(dataset: Dataset, part: str, source: Source, *, is_own: bool) -
         patients = source.split.of(part)
     else:
         recipe = source.recipe
-        labelled = [case for case in dataset.cases if case.label_path is not None]
-        patients = split_patients(
-            labelled, train_share=recipe.train_share, val_share=recipe.val_share, seed=recipe.seed, fold=None
-        ).of(part)
+        split = dataset.split(None, train_share=recipe.train_share, val_share=recipe.val_share, seed=recipe.seed)
+        patients = split.of(part)
     return sorted(dataset.labelled(patients), key=lambda case: (case.patient_id, case.case_id))
 
 

@@ -29,7 +29,7 @@ from metrics.bootstrap import bootstrap_mean, bootstrap_median
 from metrics.paired import paired_comparison
 from postprocessing.calibration import COORDINATES
 from shell.errors import UserError
-from shell.files import read_json, write_json
+from shell.files import read_json, without_nan, write_json
 
 SAME_POINT = 0.01
 """How far apart, in mm or px, the reference's points of one frame may lie in two evaluations of it."""
@@ -157,7 +157,7 @@ def compare(folders: Sequence[Path], out: Path, *, command: str = "") -> Path:
     }
     out.mkdir(parents=True, exist_ok=True)
     path = out / "comparison.json"
-    write_json(path, _without_nan(content))
+    write_json(path, without_nan(content))
     return path
 
 
@@ -475,11 +475,3 @@ def _key(folder: Path) -> tuple[str, str]:
 def _optional(path: Path) -> Mapping[str, Any]:
     value = read_json(path) if path.is_file() else None
     return value if isinstance(value, dict) else {}
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -4,10 +4,8 @@ A network is asked once. What it says of a frame is kept whole (`predictions.py`
 the reference: at once, where a calibration is fitted, or later and in several processes (`stored.py`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import Any
 
 import numpy as np
 
@@ -175,24 +173,11 @@ def measured_frames(
         yield MeasuredFrame(sample, prediction, tuple(rows_of_frame(sample, prediction, spec)))
 
 
-def rows_of_patients(
-    frames: Iterable[MeasuredFrame], *, on_frame: Callable[[MeasuredFrame], Any] | None = None
-) -> list[CaseRow]:
-    """All rows of measured frames, each patient's volumes behind its frames.
-
-    Args:
-        frames: a patient's frames one after the other.
-        on_frame: called with each frame while it is in memory.
-    """
-    rows: list[CaseRow] = []
-    for _patient, group in groupby(frames, key=lambda frame: frame.sample.patient_id):
-        of_patient: list[tuple[Sample, FrameMeasurement]] = []
-        for frame in group:
-            rows.extend(frame.rows)
-            of_patient.append((frame.sample, frame.prediction.measurement()))
-            if on_frame is not None:
-                on_frame(frame)
-        rows.extend(patient_rows(of_patient))
+def rows_of_patient(frames: Sequence[tuple[Sample, Prediction]], spec: MeasurementSpec) -> list[CaseRow]:
+    """All rows of one patient: its frames', and behind them its volumes'; none of no frame."""
+    rows = [row for sample, prediction in frames for row in rows_of_frame(sample, prediction, spec)]
+    if frames:
+        rows += patient_rows([(sample, prediction.measurement()) for sample, prediction in frames])
     return rows
 
 

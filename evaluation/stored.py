@@ -16,13 +16,11 @@ from cart.measure import MeasurementSpec, Predictor
 from data_pipeline.sample import Case, Sample
 from evaluation.boxes import reference_box
 from evaluation.frames import reference_measurement
-from evaluation.measure import Load, predict_frame, rows_of_frame, unreadable_rows
-from evaluation.patients import patient_rows
+from evaluation.measure import Load, predict_frame, rows_of_patient, unreadable_rows
 from evaluation.pictures import case_entry
-from evaluation.predictions import load_prediction, save_prediction
+from evaluation.predictions import Prediction, load_prediction, save_prediction
 from evaluation.quality import TTA_SPREAD
 from evaluation.rows import CaseRow
-from postprocessing.measurement import FrameMeasurement
 from shell.errors import UserError
 from shell.progress import progress
 
@@ -136,31 +134,29 @@ class _Measure:
     spec: MeasurementSpec
 
     def __call__(self, cases: Sequence[Case]) -> Patient:
-        rows: list[CaseRow] = []
+        unreadable: list[CaseRow] = []
         pictures: list[Json] = []
-        read: list[tuple[Sample, FrameMeasurement]] = []
+        read: list[tuple[Sample, Prediction]] = []
         for case in cases:
             path = self.folder / PREDICTIONS / f"{case.case_id}.npz"
             if not path.is_file():
-                rows += unreadable_rows(case, self.spec)
+                unreadable += unreadable_rows(case, self.spec)
                 continue
             sample, prediction = self.load(case), load_prediction(path)
-            rows += rows_of_frame(sample, prediction, self.spec)
-            reference = None
-            side = None if sample.view is None else self.spec.anterior_sides.get(sample.view)
-            if self.spec.finds_hinge_points and side is not None:
-                reference = reference_measurement(sample, side)
-            pictures.append(
-                case_entry(
-                    sample,
-                    prediction,
-                    reference,
-                    self.folder / PICTURES,
-                    structures=self.spec.structures,
-                    reference_box=reference_box(sample, self.spec),
-                )
-            )
-            read.append((sample, prediction.measurement()))
-        if read:
-            rows += patient_rows(read)
-        return Patient(tuple(rows), tuple(pictures))
+            read.append((sample, prediction))
+            pictures.append(self._picture(sample, prediction))
+        return Patient((*unreadable, *rows_of_patient(read, self.spec)), tuple(pictures))
+
+    def _picture(self, sample: Sample, prediction: Prediction) -> Json:
+        side = None if sample.view is None else self.spec.anterior_sides.get(sample.view)
+        reference = None
+        if self.spec.finds_hinge_points and side is not None:
+            reference = reference_measurement(sample, side)
+        return case_entry(
+            sample,
+            prediction,
+            reference,
+            self.folder / PICTURES,
+            structures=self.spec.structures,
+            reference_box=reference_box(sample, self.spec),
+        )

@@ -44,9 +44,7 @@ Subgroups are A4C-ED, A4C-ES, A2C-ED, A2C-ES, any other view and phase there is,
 its left atrium is cut off: by construction where that is known, else in the reference, else in the prediction.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from data_pipeline.sample import Phase
 from evaluation import confidence
@@ -89,6 +87,7 @@ from evaluation.summary_blocks import (
 from postprocessing.anatomy import IMPLAUSIBLE_ANNULUS, PHYSIOLOGICAL_ANNULUS_MM, is_physiological
 from postprocessing.calibration import POOLED
 from postprocessing.measurement import FLAGS
+from shell.files import without_nan
 
 SUBGROUPS = ("A4C-ED", "A4C-ES", "A2C-ED", "A2C-ES")
 
@@ -168,7 +167,7 @@ def summarise(rows: Iterable[CaseRow], *, data: str, split: str, bounds: Bounds 
             if found[ANNULUS, "amvl_error"].status not in (OK, *NOT_FOUND_BY_NETWORK)
         ],
     }
-    return _without_nan(summary)
+    return without_nan(summary)
 
 
 def _by_case(rows: Iterable[CaseRow]) -> dict[str, Rows]:
@@ -255,12 +254,3 @@ def _outliers(frames: Mapping[str, Rows], *, judge_hinge_points: bool) -> dict[s
 
 def _unphysiological(diameter: CaseRow) -> bool:
     return diameter.unit == "mm" and diameter.value is not None and not is_physiological(diameter.value)
-
-
-def _without_nan(value: Any) -> Any:
-    """The value with None for every NaN, as JSON has it."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -11,13 +11,14 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from reports.cells import DASH, Cell, Missing, Table, above, between, number, ours, p_value, percent, plain
-from reports.drawing import RC, Drawing, bland_altman_lines, bland_altman_points, new_figure, save
+from reports.drawing import RC, Drawing, bland_altman_lines, bland_altman_points, new_figure
 from reports.evaluation_folder import Evaluation, figure_of
 from reports.html import Card, Gallery, Page, Picture, Section, Text, render
-from reports.report import NOTICE, embedded
+from reports.pictures import write_pictures
+from reports.report import NOTICE
 from reports.sections import improved_resunet, lu_net, vds_unet, volumes
 from shell.errors import UserError
-from shell.files import atomic_folder, read_json, write_text
+from shell.files import read_json, write_text
 
 SIGNIFICANT = 0.05
 FEW_PATIENTS = 20
@@ -132,15 +133,7 @@ def write_comparison(folder: Path) -> Path:
     runs = [_run(about) for about in content["runs"]]
     with mpl.rc_context(RC):
         drawings = {"forest": forest(content), **paired_scatters(content)}
-    pictures: dict[str, Picture | Missing] = {}
-    with atomic_folder(folder / "figures") as figure_folder:
-        for key, drawing in drawings.items():
-            if isinstance(drawing, Missing):
-                pictures[key] = drawing
-                continue
-            path = figure_folder / f"{key}.png"
-            save(drawing, path)
-            pictures[key] = embedded(drawing, path)
+    pictures = write_pictures(folder / "figures", drawings)
     page = folder / "comparison.html"
     write_text(page, render(_page(content, runs, pictures)))
     return page

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from reports import figures, opening, paper
 from reports.cells import DASH, Missing
-from reports.drawing import Drawing, save
 from reports.evaluation_folder import Evaluation, read_evaluation
-from reports.html import Gallery, Page, Picture, Section, Text, data_uri, render
+from reports.html import Gallery, Page, Picture, Section, Text, render
+from reports.pictures import write_pictures
 from reports.sections import (
     annulus,
     cases,
@@ -27,7 +27,7 @@ from reports.sections import (
     vds_unet,
     volumes,
 )
-from shell.files import atomic_folder, write_text
+from shell.files import write_text
 
 TITLES = {
     None: "Mitral hinge points and annulus diameter: evaluation report",
@@ -53,16 +53,7 @@ def write_report(folder: Path) -> Path:
         UserError: cases.csv or summary.json is missing, or a file that is there is damaged.
     """
     evaluation = read_evaluation(folder)
-    drawings = figures.draw_figures(evaluation)
-    pictures: dict[str, Picture | Missing] = {}
-    with atomic_folder(folder / "figures") as figure_folder:
-        for key, drawing in drawings.items():
-            if isinstance(drawing, Missing):
-                pictures[key] = drawing
-                continue
-            path = figure_folder / f"{key}.png"
-            save(drawing, path)
-            pictures[key] = embedded(drawing, path)
+    pictures = write_pictures(folder / "figures", figures.draw_figures(evaluation))
     report = folder / "report.html"
     write_text(report, render(_page(evaluation, pictures)))
     return report
@@ -258,13 +249,3 @@ def _outliers(evaluation: Evaluation) -> Sequence[Section]:
             ),
         )
     ]
-
-
-def embedded(drawing: Drawing, path: Path) -> Picture:
-    """A drawing that was saved as PNG, as part of the page."""
-    content = path.read_bytes()
-    # Width and height are the first two big-endian words of a PNG's header chunk.
-    width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
-    return Picture(
-        drawing.key, drawing.title + ".", drawing.caption, drawing.alt, data_uri("image/png", content), width, height
-    )

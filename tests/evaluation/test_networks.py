@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from cart.measure import BoxSpec, MeasurementSpec
 from data_pipeline.preprocess import Preprocessing
 from data_pipeline.sample import Phase, Sample, Structure, View, VolumeSlice
 from evaluation.calibration import calibrated_rows, calibration_from_rows, in_sample_calibration
-from evaluation.measure import measured_frames, measured_rows, rows_of_patients
+from evaluation.measure import measured_frames, measured_rows, rows_of_patient
 from evaluation.rows import CALIBRATED_IN_SAMPLE
 from evaluation.selection import shown_cases
 from evaluation.summary import summarise
@@ -71,7 +72,11 @@ def by_grey(structures):
 
 
 def evaluated(predictor, the_spec, cases):
-    rows = rows_of_patients(measured_frames(cases, load, predictor=predictor, spec=the_spec))
+    rows = []
+    for _, of_patient in groupby(
+        measured_frames(cases, load, predictor=predictor, spec=the_spec), key=lambda frame: frame.sample.patient_id
+    ):
+        rows += rows_of_patient([(frame.sample, frame.prediction) for frame in of_patient], the_spec)
     rows += calibrated_rows(rows, in_sample_calibration(rows), suffix=CALIBRATED_IN_SAMPLE)
     found = summarise(rows, data="drawn", split="test")
     json.dumps(found, allow_nan=False)
