@@ -3,24 +3,16 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import evaluate
 import train
-from shell.command import run_command
+from tests.command import call
 
 pytestmark = pytest.mark.slow
 SMALL = ["input_height=64", "input_width=64", "batch_size=4", "epochs=1", "precision=float32", "train_share=0.5"]
-
-
-def call(main: Callable[[list[str]], int], *arguments: str | Path) -> int:
-    """A command as a user calls it: its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        run_command(main, [str(argument) for argument in arguments])
-    return ended.value.code
 
 
 @pytest.fixture(scope="module")

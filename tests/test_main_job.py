@@ -16,8 +16,8 @@ import pytest
 import evaluate
 import train
 from evaluation.summary import summarise
-from shell.command import run_command
 from shell.files import sha256_of
+from tests.command import call
 
 SUBGROUPS = ["A4C-ED", "A4C-ES", "A2C-ED", "A2C-ES", "all"]
 SMALL = ["input_height=64", "input_width=64", "model_options.width=0.5", "batch_size=4", "epochs=12"]
@@ -30,13 +30,6 @@ POINT_ERRORS = {
     "pmvl_error",
 }
 DIAMETERS = {"annulus_diameter_reference", "annulus_diameter_predicted"}
-
-
-def call(main: Callable[[list[str]], int], *arguments: str | Path) -> int:
-    """A command as a user calls it: its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        run_command(main, [str(argument) for argument in arguments])
-    return ended.value.code
 
 
 @pytest.fixture(scope="module")
