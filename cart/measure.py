@@ -1,5 +1,6 @@
 """From one image to its hinge points: the one chain that evaluation, prediction and the cart share."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,49 @@ Box = tuple[float, float, float, float]
 """(row_min, row_max, col_min, col_max), pixel edges, native grid: the whole frame is (0, H, 0, W)."""
 
 NO_SIDE = "left"  # what is passed on where no hinge point is named by it
+
+DECODE, PREPROCESS, INFER, POSTPROCESS = "decode", "preprocess", "infer", "postprocess"
+STAGES = (DECODE, PREPROCESS, INFER, POSTPROCESS)
+"""What is done to a frame, in order. Reading it is the caller's, the others are those of `measure_image`."""
+
+Clock = Callable[[str], None]
+"""Told the name of each stage as it ends."""
+
+
+def untimed(stage: str) -> None:
+    """A clock that looks away."""
+
+
+class StageClock:
+    """Time spent in each stage since the clock was made, or since `restart`.
+
+    Args:
+        now: seconds; wall time by default, `time.thread_time` for the work of one thread.
+
+    Attributes:
+        ms: stage → milliseconds, in the order in which they ended. A stage that ends more than once adds up.
+
+    >>> clock = StageClock(iter([1.0, 1.25, 2.0]).__next__)
+    >>> clock("preprocess")
+    >>> clock("infer")
+    >>> clock.ms
+    {'preprocess': 250.0, 'infer': 750.0}
+    """
+
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        self._now = now
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets what was measured: the next stage begins now."""
+        self.ms: dict[str, float] = {}
+        self._last = self._now()
+
+    def __call__(self, stage: str) -> None:
+        """Ends a stage, which began when the one before it ended."""
+        now = self._now()
+        self.ms[stage] = self.ms.get(stage, 0.0) + (now - self._last) * 1000
+        self._last = now
 
 
 @dataclass(frozen=True)
@@ -182,6 +226,7 @@ def measure_image(
     predictor: Predictor,
     spec: MeasurementSpec,
     anterior_side: str | None = None,
+    clock: Clock = untimed,
 ) -> ImageMeasurement:
     """Preprocesses an image, runs the network on it and measures the result on the image's own grid.
 
@@ -193,6 +238,7 @@ def measure_image(
         predictor: the network, on the grid of `spec.preprocessing`.
         spec: of that network.
         anterior_side: overrides the view's entry in `spec.anterior_sides`.
+        clock: told when `preprocess`, `infer` and `postprocess` end, e.g. a `StageClock`.
 
     Raises:
         UserError: neither the view nor `anterior_side` tells the orientation, and hinge points are asked for; the
@@ -203,8 +249,10 @@ def measure_image(
     region = None
     if spec.crop_mm is not None:  # one frame tells nothing of where the heart moves
         region = square_around(None, (image.shape[0], image.shape[1]), spacing_mm, spec.crop_mm)
-    outputs = network_outputs(image, predictor=predictor, spec=spec, region=region)
-    return measure_outputs(outputs, image, spacing_mm, view, phase, spec=spec, anterior_side=side, region=region)
+    outputs = network_outputs(image, predictor=predictor, spec=spec, region=region, clock=clock)
+    measured = measure_outputs(outputs, image, spacing_mm, view, phase, spec=spec, anterior_side=side, region=region)
+    clock(POSTPROCESS)
+    return measured
 
 
 def require_no_reference(spec: MeasurementSpec) -> None:
@@ -222,7 +270,12 @@ def require_no_reference(spec: MeasurementSpec) -> None:
 
 
 def network_outputs(
-    image: npt.NDArray[np.float32], *, predictor: Predictor, spec: MeasurementSpec, region: Region | None = None
+    image: npt.NDArray[np.float32],
+    *,
+    predictor: Predictor,
+    spec: MeasurementSpec,
+    region: Region | None = None,
+    clock: Clock = untimed,
 ) -> Outputs:
     """The first half of `measure_image`: what the network gives for one image, without the axis of the batch.
 
@@ -231,9 +284,12 @@ def network_outputs(
         predictor: as there.
         spec: as there.
         region: what the network sees of the image; None: the whole.
+        clock: told when `preprocess` and `infer` end.
     """
     network_image = preprocess_image(image, spec.preprocessing, region)
+    clock(PREPROCESS)
     outputs = predictor(network_image[np.newaxis, :, :, np.newaxis])
+    clock(INFER)
     return {name: output[0] for name, output in outputs.items()}
 
 

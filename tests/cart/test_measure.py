@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from cart.measure import BoxSpec, MeasurementSpec, measure_image, measure_outputs, network_outputs
+from cart.measure import BoxSpec, MeasurementSpec, StageClock, measure_image, measure_outputs, network_outputs
 from data_pipeline.sample import Phase, Structure, View
 from postprocessing.calibration import Calibration
 from shell.errors import UserError
@@ -258,3 +258,26 @@ def test_every_field_of_the_spec_is_needed(name: str) -> None:
     del values[{"structures": "classes", "anterior_sides": "orientation"}.get(name, name)]
     with pytest.raises(KeyError):
         MeasurementSpec.from_dict(values)
+
+
+def test_a_clock_is_told_of_each_stage_and_changes_nothing() -> None:
+    seconds = iter([10.0, 10.001, 10.008, 10.010])
+    clock = StageClock(lambda: next(seconds))
+    timed = measure_image(
+        heart_image(), SPACING_MM, View.A4C, Phase.ED, predictor=by_grey_level, spec=heart_spec(), clock=clock
+    )
+    assert list(clock.ms) == ["preprocess", "infer", "postprocess"]
+    assert clock.ms == pytest.approx({"preprocess": 1.0, "infer": 7.0, "postprocess": 2.0})
+    plain = measure_image(heart_image(), SPACING_MM, View.A4C, Phase.ED, predictor=by_grey_level, spec=heart_spec())
+    assert timed.calibrated == plain.calibrated
+    np.testing.assert_array_equal(timed.frame.label_map, plain.frame.label_map)
+
+
+def test_a_stage_that_ends_twice_adds_up() -> None:
+    seconds = iter([0.0, 1.0, 2.0, 4.0, 4.0])
+    clock = StageClock(lambda: next(seconds))
+    for stage in ("decode", "infer", "decode"):
+        clock(stage)
+    assert clock.ms == {"decode": 3000.0, "infer": 1000.0}
+    clock.restart()
+    assert clock.ms == {}
