@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,19 @@ import numpy.typing as npt
 from cart.bundle import BUNDLE_FILE, FORMAT_VERSION, PARITY_FILE, BundleSpec, digest_of, read_bundle
 from cart.measure import BOX, BoxSpec, MeasurementSpec, Outputs, Predictor
 from cart.runtime import load_runner
+from data_pipeline.preprocess import preprocess_image
 from data_pipeline.sample import structures_from_names
-from export.parity import FLOAT32_TOLERANCE, ParityFrames, outputs_of, parity_report, require_parity
+from export.parity import (
+    FLOAT32_TOLERANCE,
+    ParityFrames,
+    calibration_frames,
+    outputs_of,
+    parity_report,
+    region_of,
+    require_parity,
+)
 from export.saved_model import SavedModelRunner, export_saved_model
+from export.source import Exporter, ExportSource
 from export.tflite import export_tflite_float32
 from postprocessing.hinge_points import ANTERIOR_SIDE
 from recipes.base import to_dict
@@ -23,15 +33,16 @@ from shell.errors import UsageError, UserError
 from shell.files import atomic_folder, sha256_of, write_json
 
 if TYPE_CHECKING:
-    import keras
-
     from training.run_folder import Run
 
-EXPORTERS: dict[str, Callable[["keras.Model", Path], str]] = {
+CALIBRATION_FRAMES = 200
+"""Training frames that integer formats are calibrated on, unless told otherwise."""
+
+EXPORTERS: dict[str, Exporter] = {
     "saved_model": export_saved_model,
     "tflite-float32": export_tflite_float32,
 }
-"""Format → (model, folder) → name of the artefact written there."""
+"""Format → (source, folder) → name of the artefact written there."""
 
 LOADERS: dict[str, Callable[[BundleSpec], Predictor]] = {
     "saved_model": lambda spec: SavedModelRunner(spec.artefact),
@@ -101,6 +112,17 @@ def measurement_spec(run: "Run") -> MeasurementSpec:
     )
 
 
+def export_source(run: "Run", spec: MeasurementSpec, frames: int = CALIBRATION_FRAMES) -> ExportSource:
+    """A run as the exporters take it; its calibration frames are read only if one of them asks for them."""
+
+    def calibration_images() -> Iterator[npt.NDArray[np.float32]]:
+        for sample in calibration_frames(run.data_spec, run.split, frames).samples:
+            region = region_of(sample, spec)
+            yield preprocess_image(sample.image, spec.preprocessing, region)[np.newaxis, :, :, np.newaxis]
+
+    return ExportSource(run.model, spec, calibration_images)
+
+
 def write_bundle(
     run: "Run", format_name: str, folder: Path, *, frames: ParityFrames, reference: Sequence[Outputs]
 ) -> dict[str, Any]:
@@ -121,7 +143,7 @@ def write_bundle(
     """
     spec = measurement_spec(run)
     with atomic_folder(folder, marker=BUNDLE_FILE) as temporary:
-        artefact = EXPORTERS[format_name](run.model, temporary)
+        artefact = EXPORTERS[format_name](export_source(run, spec), temporary)
         _describe(temporary, run, spec, format_name, artefact)
         exported = outputs_of(load_predictor(temporary), frames, spec, f"check {format_name}")
         parity = parity_report(reference, exported, frames, spec)

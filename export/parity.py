@@ -47,10 +47,18 @@ def parity_frames(data_spec: str, split: Split) -> ParityFrames:
     return ParityFrames(tuple(dataset.load(cases[i]) for i in chosen), source)
 
 
+def calibration_frames(data_spec: str, split: Split, count: int) -> ParityFrames:
+    """So many training frames, spread evenly over patients, views and phases."""
+    dataset, patients = open_dataset(data_spec), split.of("train")
+    cases = [case for case in dataset.cases if case.patient_id in patients]
+    chosen = sorted({round(i) for i in np.linspace(0, len(cases) - 1, min(count, len(cases)))})
+    return ParityFrames(tuple(dataset.load(cases[i]) for i in chosen), "training frames of the run's data")
+
+
 def outputs_of(predictor: Predictor, frames: ParityFrames, spec: MeasurementSpec, label: str) -> Sequence[Outputs]:
     """The network's outputs for each frame, one frame at a time, as on the cart."""
     return [
-        network_outputs(sample.image, predictor=predictor, spec=spec, region=_region(sample, spec))
+        network_outputs(sample.image, predictor=predictor, spec=spec, region=region_of(sample, spec))
         for sample in progress(frames.samples, label=label, unit="frames")
     ]
 
@@ -129,11 +137,12 @@ def _measured(sample: Sample, outputs: Outputs, spec: MeasurementSpec) -> FrameM
         sample.phase,
         spec=spec,
         anterior_side=None if known else "left",  # either side will do where two outputs are compared
-        region=_region(sample, spec),
+        region=region_of(sample, spec),
     ).frame
 
 
-def _region(sample: Sample, spec: MeasurementSpec) -> Region | None:
+def region_of(sample: Sample, spec: MeasurementSpec) -> Region | None:
+    """What the network sees of a frame of a data set; None: the whole."""
     return None if spec.crop_mm is None else HeartCrop(spec.crop_mm)(sample)
 
 

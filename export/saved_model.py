@@ -1,25 +1,22 @@
 """Keras model ↔ TensorFlow SavedModel, float32, one fixed signature."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from cart.bundle import INPUT_NAME, SIGNATURE
+from export.source import ExportSource
 from shell.errors import UserError
-
-if TYPE_CHECKING:
-    import keras
 
 ARTEFACT = "saved_model"
 
 
-def export_saved_model(model: "keras.Model", folder: Path) -> str:
+def export_saved_model(source: ExportSource, folder: Path) -> str:
     """Writes `folder/saved_model`, for any batch size, and returns that name.
 
     Args:
-        model: (n, h, w, 1) → probabilities (n, h, w, classes), or several outputs by name; float32.
+        source: of the network.
         folder: exists.
 
     Raises:
@@ -29,7 +26,7 @@ def export_saved_model(model: "keras.Model", folder: Path) -> str:
 
     from export.graph import NetworkGraph
 
-    graph = NetworkGraph(model, batch=None)
+    graph = NetworkGraph(source.model, batch=None)
     try:
         tf.saved_model.save(graph, str(folder / ARTEFACT), signatures={SIGNATURE: graph.function})
     except tf.errors.OpError as error:

@@ -2,21 +2,18 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from export.source import ExportSource
 from shell.errors import UserError
-
-if TYPE_CHECKING:
-    import keras
 
 ARTEFACT = "model.tflite"
 
 
-def export_tflite_float32(model: "keras.Model", folder: Path) -> str:
+def export_tflite_float32(source: ExportSource, folder: Path) -> str:
     """Writes `folder/model.tflite`: batch 1, static shapes, float32 weights and arithmetic. Returns that name.
 
     Args:
-        model: (n, h, w, 1) → probabilities (n, h, w, classes), or several outputs by name; float32.
+        source: of the network.
         folder: exists.
 
     Raises:
@@ -28,7 +25,7 @@ def export_tflite_float32(model: "keras.Model", folder: Path) -> str:
 
     from export.graph import NetworkGraph
 
-    graph = NetworkGraph(model, batch=1)
+    graph = NetworkGraph(source.model, batch=1)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.function.get_concrete_function()], graph)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     try:
@@ -37,7 +34,7 @@ def export_tflite_float32(model: "keras.Model", folder: Path) -> str:
         missing = sorted(set(re.findall(r"^(?:Custom|Flex|TF Select) ops: (.+?)\s*$", str(error), re.MULTILINE)))
         reason = f"not built into TFLite: {', '.join(missing)}" if missing else str(error).strip().splitlines()[0]
         raise UserError(
-            f"{model.name} cannot become a TFLite model ({reason}); export --format saved_model, "
+            f"{source.model.name} cannot become a TFLite model ({reason}); export --format saved_model, "
             "or build the network of other layers"
         ) from error
     (folder / ARTEFACT).write_bytes(content)

@@ -22,6 +22,7 @@ from data_pipeline.sample import Phase, Sample, Structure, View
 from data_pipeline.splits import Split
 from export.bundle import measurement_spec, write_bundle
 from export.parity import ParityFrames, outputs_of
+from export.source import ExportSource
 from postprocessing.calibration import Calibration
 from recipes.base import Recipe
 from training.run_folder import Run, preprocessing_of
@@ -86,6 +87,13 @@ def heart_localiser() -> keras.Model:
     kernel, _ = box.get_weights()
     box.set_weights([kernel, np.array(BOX, np.float32) / GRID])
     return model
+
+
+def source_of(network: keras.Model, images: npt.NDArray[np.float32] | None = None) -> ExportSource:
+    """Any network on its way out; calibrated on `images` (n, h, w, 1), by default on random ones."""
+    if images is None:
+        images = np.random.default_rng(1).random((4, *network.input_shape[1:]), dtype=np.float32)
+    return ExportSource(network, heart_spec(), lambda: (image[np.newaxis] for image in images), "random images")
 
 
 def heart_sample(*, contact: bool = True, view: View | None = View.A4C) -> Sample:

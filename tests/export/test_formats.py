@@ -14,6 +14,7 @@ from export.parity import FLOAT32_TOLERANCE
 from export.saved_model import SavedModelRunner, export_saved_model
 from export.tflite import export_tflite_float32
 from shell.errors import UserError
+from tests.export.drawn_heart import source_of
 from training.run_folder import predict
 
 
@@ -33,7 +34,7 @@ def images() -> np.ndarray:
 
 
 def test_saved_model_computes_the_same(network: keras.Model, images: np.ndarray, tmp_path: Path) -> None:
-    assert export_saved_model(network, tmp_path) == "saved_model"
+    assert export_saved_model(source_of(network), tmp_path) == "saved_model"
     runner = SavedModelRunner(tmp_path / "saved_model")
     together = runner(images)["probabilities"]
     assert together == pytest.approx(network.predict_on_batch(images), abs=1e-5)
@@ -41,7 +42,7 @@ def test_saved_model_computes_the_same(network: keras.Model, images: np.ndarray,
 
 
 def test_saved_model_has_one_named_signature_for_any_batch(network: keras.Model, tmp_path: Path) -> None:
-    export_saved_model(network, tmp_path)
+    export_saved_model(source_of(network), tmp_path)
     loaded = tf.saved_model.load(str(tmp_path / "saved_model"))
     assert list(loaded.signatures) == ["serving_default"]
     signature = loaded.signatures["serving_default"]
@@ -54,7 +55,7 @@ def test_saved_model_has_one_named_signature_for_any_batch(network: keras.Model,
 
 
 def test_tflite_computes_the_same(network: keras.Model, images: np.ndarray, tmp_path: Path) -> None:
-    assert export_tflite_float32(network, tmp_path) == "model.tflite"
+    assert export_tflite_float32(source_of(network), tmp_path) == "model.tflite"
     runner = TFLiteRunner(tmp_path / "model.tflite", threads=1)
     assert (runner.input_shape, runner.output_shapes) == ((64, 96), {"probabilities": (64, 96, 3)})
     assert runner(images)["probabilities"] == pytest.approx(network.predict_on_batch(images), abs=1e-5)
@@ -72,7 +73,7 @@ def two_outputs() -> keras.Model:
 
 @pytest.mark.parametrize("export", [export_saved_model, export_tflite_float32])
 def test_several_outputs_keep_their_names(two_outputs: keras.Model, tmp_path: Path, export) -> None:
-    path = tmp_path / export(two_outputs, tmp_path)
+    path = tmp_path / export(source_of(two_outputs), tmp_path)
     runner = SavedModelRunner(path) if path.is_dir() else TFLiteRunner(path, threads=1)
     images = np.random.default_rng(6).random((2, 8, 16, 1), dtype=np.float32)
     expected = predict(two_outputs, images)
@@ -98,7 +99,7 @@ def test_every_network_can_be_exported(name: str, tmp_path: Path, export) -> Non
     classes = 2 if name == "improved_resunet" else 4
     network = models.build(name, input_shape=(64, 64, 1), classes=classes, width=0.0625)
     images = np.random.default_rng(8).random((1, 64, 64, 1), dtype=np.float32)
-    path = tmp_path / export(network, tmp_path)
+    path = tmp_path / export(source_of(network), tmp_path)
     outputs = SavedModelRunner(path)(images) if path.is_dir() else TFLiteRunner(path, threads=1)(images)
     expected = predict(network, images)
     assert sorted(outputs) == sorted(expected)
@@ -108,7 +109,8 @@ def test_every_network_can_be_exported(name: str, tmp_path: Path, export) -> Non
 
 def test_tflite_of_something_else_is_refused(tmp_path: Path) -> None:
     image = keras.Input((8, 8, 1), name="image")
-    export_tflite_float32(keras.Model(image, {"edges": keras.layers.Conv2D(1, 3)(image)}, name="edges"), tmp_path)
+    edges = keras.Model(image, {"edges": keras.layers.Conv2D(1, 3)(image)}, name="edges")
+    export_tflite_float32(source_of(edges), tmp_path)
     with pytest.raises(UserError, match="no output probabilities or box"):
         TFLiteRunner(tmp_path / "model.tflite")
 
@@ -121,7 +123,7 @@ def test_tflite_refuses_what_is_not_built_in(tmp_path: Path) -> None:
     inputs = keras.Input((8, 8, 1))
     model = keras.Model(inputs, Betainc()(inputs), name="odd")
     with pytest.raises(UserError, match=r"odd cannot become a TFLite model \(not built into TFLite: Betainc\)"):
-        export_tflite_float32(model, tmp_path)
+        export_tflite_float32(source_of(model), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -131,7 +133,7 @@ def test_a_full_disk_is_one_line(network: keras.Model, tmp_path: Path, monkeypat
 
     monkeypatch.setattr(tf.saved_model, "save", full)
     with pytest.raises(UserError, match="No space left on device"):
-        export_saved_model(network, tmp_path)
+        export_saved_model(source_of(network), tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty"])
@@ -145,4 +147,4 @@ def test_what_is_no_saved_model_is_refused(tmp_path: Path, damage: str) -> None:
 def test_another_backend_is_refused(network: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(UserError, match="unset KERAS_BACKEND"):
-        export_saved_model(network, tmp_path)
+        export_saved_model(source_of(network), tmp_path)
