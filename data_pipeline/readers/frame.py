@@ -1,7 +1,7 @@
 """What every file reader hands over, and the rules that hold for all of them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_pipeline.sample import View
 from shell.errors import UserError
 
 MAX_PIXELS = 2**26  # 8192 × 8192: far beyond any echo frame; a damaged header asks for more
@@ -40,6 +41,52 @@ class RawVolume:
     array: npt.NDArray[Any]
     spacing_mm: tuple[float, float]
     slice_distance_mm: float
+
+
+PixelRegion = tuple[int, int, int, int]
+"""(row_min, row_max, col_min, col_max) of whole pixels, edges, in the file's own frame: the whole is (0, H, 0, W)."""
+
+
+@dataclass(frozen=True)
+class CineFrame:
+    """One frame of a cine, or the word that it could not be decoded.
+
+    Attributes:
+        image: (H, W) float32 grey levels, the cine's `region` of the file's frame; None where it cannot be decoded.
+        time_ms: since the first frame, or None where the file does not say.
+        error: why there is no image, without the file's name; None where there is one.
+    """
+
+    image: npt.NDArray[np.float32] | None
+    time_ms: float | None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class RawCine:
+    """Frames of one place, one after the other in time, decoded one by one as they are asked for.
+
+    Attributes:
+        frames: to be gone through once; one frame is in memory at a time.
+        count: frames that the file says it has, broken ones among them, or None where it does not say.
+        frame_rate_hz: frames per second, or None where the file does not say.
+        spacing_mm: (row, col) pixel pitch, or None.
+        spacing_note: why there is no pitch although the file says something of it; None where there is no more to say.
+        region: the part of the file's frame that `CineFrame.image` is; None: all of it.
+        region_note: why the frame was not cut to the B-mode image; None where there is nothing to say.
+        view: by the file's own code, A2C, A3C or A4C; None where it has none.
+        is_still: a single frame that its file does not call a cine.
+    """
+
+    frames: Iterator[CineFrame]
+    count: int | None
+    frame_rate_hz: float | None = None
+    spacing_mm: tuple[float, float] | None = None
+    spacing_note: str | None = None
+    region: PixelRegion | None = None
+    region_note: str | None = None
+    view: View | None = None
+    is_still: bool = False
 
 
 def bad_file(path: Path, rule: str, received: object, mend: str) -> UserError:
