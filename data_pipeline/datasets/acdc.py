@@ -13,19 +13,17 @@ Source: Bernard et al., IEEE TMI 37(11):2514–2525, 2018, and the data set's ow
 """
 
 import functools
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from data_pipeline.datasets.camus import Info, read_info, require_pair, same_pitch, structures_of
+from data_pipeline.datasets.camus import require_pair, structures_of
 from data_pipeline.motion import motion_centre
+from data_pipeline.readers.acdc import VOLUME_FILE, PatientFiles, patient_files
 from data_pipeline.readers.frame import RawFrame, RawVolume, bad_file, require_file
 from data_pipeline.readers.image import image_of, labels_of, require_real
 from data_pipeline.readers.nifti import count_slices, read_nifti_volume
-from data_pipeline.sample import Case, Phase, Point, Sample, Structure, View, VolumeSlice
+from data_pipeline.readers.volume import cine_of, require_one_time, require_same_grid, times
+from data_pipeline.sample import Case, Point, Sample, Structure, View, VolumeSlice
 from shell.errors import UserError
 
 CODE_BOOK: Mapping[int, Structure] = {
@@ -34,21 +32,8 @@ CODE_BOOK: Mapping[int, Structure] = {
     2: Structure.MYO,
     3: Structure.LV,
 }
-INFO_FILE = "Info.cfg"
-VOLUME_FILE = re.compile(r"(?P<patient>[^.].*)_frame(?P<number>\d+)(?P<mask>_gt)?\.(nii|nii\.gz)")
-CINE_FILE = re.compile(r"(?P<patient>[^.].*)_4d\.(nii|nii\.gz)")
 VOLUMES_KEPT = 4  # image and mask of the volume whose slices are being read, and of the one before
 PATIENTS_KEPT = 8
-
-
-@dataclass(frozen=True)
-class _Files:
-    """What lies in one patient's folder."""
-
-    info: Info
-    images: Mapping[int, Path]
-    masks: Mapping[int, Path]
-    cine: Path | None
 
 
 def list_cases(root: Path) -> list[Case]:
@@ -63,74 +48,19 @@ def list_cases(root: Path) -> list[Case]:
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder. Expected an ACDC root with folders like patient001. Check the path.")
-    patients: dict[str, _Files] = {}
-    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        files = _files_of(folder)
-        if files is not None:
-            patients[folder.name] = files
+    found = [patient_files(path) for path in sorted(root.iterdir()) if path.is_dir()]
+    patients = [files for files in found if files is not None]
     if not patients:
         raise UserError(
             f"{root}: no ACDC volumes. Expected files like patient001/patient001_frame01.nii.gz below it. {_hint(root)}"
         )
-    has_masks = any(files.masks for files in patients.values())
-    return [
-        case for patient, files in patients.items() for case in _cases_of(root / patient, files, has_masks=has_masks)
-    ]
+    has_masks = any(files.masks for files in patients)
+    return [case for files in patients for case in _cases_of(files, has_masks=has_masks)]
 
 
-def _files_of(folder: Path) -> _Files | None:
-    """What a folder has, or None where it is no patient's."""
-    images: dict[int, Path] = {}
-    masks: dict[int, Path] = {}
-    cine: Path | None = None
-    for path in sorted(folder.iterdir()):
-        match = VOLUME_FILE.fullmatch(path.name) or CINE_FILE.fullmatch(path.name)
-        if match is None:
-            continue
-        if match["patient"] != folder.name:
-            raise UserError(f"{path}: a file lies in its own patient's folder. Received: {folder.name}. Move it.")
-        if "number" not in match.groupdict():
-            cine = path
-            continue
-        found, number = masks if match["mask"] else images, int(match["number"])
-        if number in found:
-            raise UserError(f"{path}: a frame is there once. Received: also {found[number].name}. Remove one of them.")
-        found[number] = path
-    if not images and not masks:
-        return None
-    return _Files(_info_of(folder, sorted(images.keys() | masks.keys())), images, masks, cine)
-
-
-def _info_of(folder: Path, numbers: list[int]) -> Info:
-    """The patient's Info.cfg, which must name ED and ES and nothing but them."""
-    path = folder / INFO_FILE
-    if not path.is_file():
-        raise UserError(f"{path}: no such file, and it tells which frames are ED and ES. Restore it.")
-    info = read_info(path)
-    named = {"ED": info.ed_frame, "ES": info.es_frame}
-    missing = [phase for phase, number in named.items() if number is None]
-    if missing:
-        raise bad_file(path, "ED and ES are frame numbers from 1", f"no {' and no '.join(missing)}", "Add the line.")
-    if info.ed_frame == info.es_frame:
-        raise bad_file(path, "ED and ES are two frames", f"{info.ed_frame} for both", "Correct the lines.")
-    beyond = [f"{phase} {number}" for phase, number in named.items() if info.frames and (number or 0) > info.frames]
-    if beyond:
-        raise bad_file(path, f"the cine has {info.frames} frames", ", ".join(beyond), "Correct the lines.")
-    others = [str(number) for number in numbers if number not in named.values()]
-    if others:
-        received = f"a volume of frame {', '.join(others)}"
-        mend = "Correct ED or ES, or remove the volume."
-        raise bad_file(path, f"ED is frame {info.ed_frame} and ES is frame {info.es_frame}", received, mend)
-    return info
-
-
-def _cases_of(folder: Path, files: _Files, *, has_masks: bool) -> Iterator[Case]:
-    patient, info = folder.name, files.info
-    numbers = {Phase.ED: info.ed_frame, Phase.ES: info.es_frame}
-    both = [path for number, path in sorted(files.images.items()) if number in numbers.values()]
-    cine = (files.cine,) if files.cine is not None else tuple(both) if len(both) > 1 else ()
-    for phase, number in numbers.items():
-        assert number is not None
+def _cases_of(files: PatientFiles, *, has_masks: bool) -> Iterator[Case]:
+    folder, patient = files.folder, files.folder.name
+    for phase, number in files.numbers.items():
         image, mask = files.images.get(number), files.masks.get(number)
         if image is None:
             image = folder / f"{patient}_frame{number:02d}.nii.gz" if mask is None else _sibling(mask, "_gt.", ".")
@@ -144,9 +74,9 @@ def _cases_of(folder: Path, files: _Files, *, has_masks: bool) -> Iterator[Case]
                 image,
                 mask,
                 frame=f"s{index:02d}",
-                diagnosis=info.group,
+                diagnosis=files.info.group,
                 slice_index=index,
-                cine_paths=cine,
+                cine_paths=files.moving,
             )
 
 
@@ -185,7 +115,7 @@ def load_sample(case: Case) -> Sample:
     labels = None
     if case.label_path is not None:
         mask = _single_time(case.label_path)
-        _require_same_grid(case.label_path, "mask", mask, case.image_path, volume)
+        require_same_grid(case.label_path, "mask", mask, case.image_path, volume)
         codes = labels_of(case.label_path, RawFrame(mask.array[0, case.slice_index], mask.spacing_mm))
         labels = structures_of(case.label_path, codes, CODE_BOOK)
     image = image_of(case.image_path, RawFrame(volume.array[0, case.slice_index], volume.spacing_mm))
@@ -211,8 +141,7 @@ def iter_samples(root: Path) -> Iterator[Sample]:
 
 def _single_time(path: Path) -> RawVolume:
     volume = _read_volume(path)
-    if len(volume.array) != 1:
-        raise bad_file(path, "one volume is needed, not a cine", f"{len(volume.array)} times", "Save one time of it.")
+    require_one_time(path, volume)
     return volume
 
 
@@ -226,8 +155,8 @@ def _heart_centre(case: Case, volume: RawVolume) -> Point | None:
     if shape != volume.array.shape[2:]:
         raise bad_file(
             case.cine_paths[0],
-            f"a cine has its volumes' size {_times(volume.array.shape[2:])}",
-            _times(shape),
+            f"a cine has its volumes' size {times(volume.array.shape[2:])}",
+            times(shape),
             "Remove it, or resample it onto their grid.",
         )
     return centre
@@ -238,15 +167,8 @@ def _cine_centre(stamps: tuple[tuple[Path, int, int], ...]) -> tuple[tuple[int, 
     """(H, W) of a cine and where its heart is; the files' times and sizes tell a changed cine from the one read."""
     paths = [path for path, *_ in stamps]
     volumes = [read_nifti_volume(paths[0])] if len(paths) == 1 else [_single_time(path) for path in paths]
-    first = volumes[0]
-    for path, volume in zip(paths, volumes, strict=True):
-        _require_same_grid(path, "volume", volume, paths[0], first)
-    for path, volume in zip(paths, volumes, strict=True):
-        require_real(path, volume.array)
-        if not np.isfinite(volume.array).all():
-            raise bad_file(path, "every pixel must be a finite number", "NaN or infinite", "Export the volume again.")
-    cine = np.concatenate([volume.array for volume in volumes])
-    return (first.array.shape[2], first.array.shape[3]), motion_centre(cine, first.spacing_mm)
+    cine = cine_of(paths, volumes)
+    return (cine.array.shape[2], cine.array.shape[3]), motion_centre(cine.array, cine.spacing_mm)
 
 
 def _read_volume(path: Path) -> RawVolume:
@@ -261,33 +183,6 @@ def _volume(path: Path, _changed: int, _size: int) -> RawVolume:
     volume = read_nifti_volume(path)
     require_real(path, volume.array)
     return volume
-
-
-def _require_same_grid(path: Path, what: str, volume: RawVolume, other: Path, grid: RawVolume) -> None:
-    """Slices and pixels as many as the other file's, at the same pitch and distance."""
-    if volume.array.shape[1:] != grid.array.shape[1:]:
-        raise bad_file(
-            path,
-            f"a {what} has as many slices and pixels as {other.name}, {_times(grid.array.shape[1:])}",
-            _times(volume.array.shape[1:]),
-            "Resample it onto that grid (a mask by the nearest neighbour).",
-        )
-    ours, theirs = ((*one.spacing_mm, one.slice_distance_mm) for one in (volume, grid))
-    if not same_pitch(ours, theirs):
-        raise bad_file(
-            path,
-            f"a {what} has the pitch and slice distance of {other.name}, {_millimetres(theirs)}",
-            _millimetres(ours),
-            "Correct the header that is wrong.",
-        )
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape))
-
-
-def _millimetres(pitch: tuple[float, ...]) -> str:
-    return f"({', '.join(f'{value:g}' for value in pitch)}) mm"
 
 
 def _hint(root: Path) -> str:

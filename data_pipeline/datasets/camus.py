@@ -14,16 +14,17 @@ Source: Leclerc et al., IEEE TMI 38(9):2198–2210, 2019, and the releases' own 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.readers.image import read_image, read_labels
+from data_pipeline.readers.info import Info, read_info
+from data_pipeline.readers.volume import same_pitch
 from data_pipeline.sample import Case, Phase, Sample, Structure, View
-from data_pipeline.splits import FOLDS, QUALITIES, Split, checked_fold, shorten
+from data_pipeline.splits import FOLDS, Split, checked_fold, shorten
 from shell.errors import UserError
 
 CODE_BOOK: Mapping[int, Structure] = {
@@ -35,31 +36,10 @@ CODE_BOOK: Mapping[int, Structure] = {
 VIEWS: Mapping[str, View] = {"2CH": View.A2C, "3CH": View.A3C, "4CH": View.A4C}
 SPLIT_FOLDERS = ("splits", "camus_splits", "database_split")
 FRAME_FILE = re.compile(r"(?P<patient>[^.].*)_(?P<view>[234]CH)_(?P<phase>ED|ES)(?P<mask>_gt)?\.(nii|nii\.gz|mhd|mha)")
-SAME_PITCH = 1e-3  # relative: headers keep about this many digits
 
 
 class UnusableFoldError(UserError):
     """An official fold leaves one of its three parts without any of the patients that are present."""
-
-
-@dataclass(frozen=True)
-class Info:
-    """What an Info file says; None where it says nothing.
-
-    Attributes:
-        ed_frame, es_frame: 1-based frame numbers within the sequence; ES may come before ED.
-        frames: length of the sequence.
-        quality: `Good`, `Medium` or `Poor`.
-        ef_percent: ejection fraction of the patient.
-        group: diagnosis of the patient, in the file's own word (ACDC).
-    """
-
-    ed_frame: int | None = None
-    es_frame: int | None = None
-    frames: int | None = None
-    quality: str | None = None
-    ef_percent: float | None = None
-    group: str | None = None
 
 
 def list_cases(root: Path) -> list[Case]:
@@ -187,51 +167,6 @@ def iter_samples(root: Path) -> Iterator[Sample]:
     return map(load_sample, list_cases(root))
 
 
-def read_info(path: Path) -> Info:
-    """Reads an Info file of either release: `EF` and `LVef` are the same thing; unknown keys are left alone.
-
-    Raises:
-        UserError: not text, a number that is none, an unknown image quality, an EF outside 0..100 %.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}: an Info file is text, `key: value` lines. Received: {error}. Copy it again."
-        ) from None
-    values = {key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-
-    def number(*keys: str) -> float | None:
-        text = next((values[key] for key in keys if values.get(key)), None)
-        if text is None or text.lower() in ("nan", "na", "n/a"):
-            return None
-        try:
-            return float(text)
-        except ValueError:
-            raise UserError(f"{path}: `{keys[0]}` must be a number. Received: {text}. Correct the line.") from None
-
-    def frame_number(key: str) -> int | None:
-        value = number(key)
-        if value is not None and not (value >= 1 and value.is_integer()):
-            raise UserError(f"{path}: `{key}` counts frames from 1. Received: {value:g}. Correct the line.")
-        return None if value is None else int(value)
-
-    quality = values.get("imagequality") or None
-    if quality is not None and quality.capitalize() not in QUALITIES:
-        raise UserError(f"{path}: `ImageQuality` is Good, Medium or Poor. Received: {quality}. Correct the line.")
-    ef_percent = number("ef", "lvef")
-    if ef_percent is not None and not 0 <= ef_percent <= 100:
-        raise UserError(f"{path}: an ejection fraction is 0..100 %. Received: {ef_percent:g}. Correct the line.")
-    return Info(
-        ed_frame=frame_number("ed"),
-        es_frame=frame_number("es"),
-        frames=frame_number("nbframe"),
-        quality=quality.capitalize() if quality else None,
-        ef_percent=ef_percent,
-        group=values.get("group") or None,
-    )
-
-
 def official_split(root: Path, fold: int, lists: Path | None = None) -> Split | None:
     """The official lists of a fold, as far as their patients are present; None where there are no lists.
 
@@ -304,13 +239,6 @@ def require_pair(case: Case) -> None:
         raise UserError(f"{case.label_path}: no such mask, though its image is there. Restore it or remove the image.")
     if not case.image_path.exists() and case.label_path is not None and case.label_path.exists():
         raise UserError(f"{case.image_path}: no such image, though its mask is there. Restore it or remove the mask.")
-
-
-def same_pitch(one: Sequence[float] | None, other: Sequence[float] | None) -> bool:
-    """Whether two pitches, in mm, are the same number for number as far as headers keep them; None is unknown."""
-    if one is None or other is None:
-        return one is other
-    return all(abs(a - b) <= SAME_PITCH * max(a, b) for a, b in zip(one, other, strict=True))
 
 
 def _pitch(spacing_mm: tuple[float, float] | None) -> str:
