@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cart.measure import MeasurementSpec, Predictor, anterior_side_of
+from cart.overlay import draw_overlay
 from data_pipeline.sample import Case, Sample
 from data_pipeline.spec import Dataset, open_dataset
 from data_pipeline.splits import Split
@@ -31,7 +32,6 @@ from evaluation.stored import predict_all
 from postprocessing.calibration import Calibration
 from recipes.base import Recipe, from_dict, to_dict
 from reports.comparison import text_table, write_comparison
-from reports.overlay import draw_overlay
 from reports.pdf import write_pdf
 from reports.report import write_report
 from shell.command import add_debug_option, run_command

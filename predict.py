@@ -11,8 +11,8 @@ import cv2
 from cart.augmented import require_spread
 from cart.frames import Frame, add_frame_arguments
 from cart.measure import ImageMeasurement, MeasurementSpec, Predictor, require_no_reference
+from cart.overlay import draw_overlay
 from cart.records import FAILED, Record, csv_row, measure_files, software_versions, summary_line
-from reports.overlay import draw_overlay
 from shell.command import add_debug_option, run_command
 from shell.files import atomic_path, write_json
 from shell.progress import progress

@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from cart.overlay import draw_overlay
 from evaluation.calibration import calibrated_rows, in_sample_calibration
 from evaluation.rows import CALIBRATED, CALIBRATED_IN_SAMPLE, CaseRow, write_cases
 from evaluation.summary import summarise
 from postprocessing.calibration import COORDINATES, Calibration, fit_calibration
 from postprocessing.hinge_points import HingePoints
-from reports.overlay import draw_overlay
 from shell.files import write_json
 
 Four = tuple[float, float, float, float]

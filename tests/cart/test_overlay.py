@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from cart.overlay import LONGER_SIDE_PX, draw_overlay
+from cart.screen import SCREEN_BOX, SCREEN_DIAMETER, SCREEN_STRUCTURES
 from postprocessing.hinge_points import HingePoints
-from reports.overlay import LONGER_SIDE_PX, draw_overlay
-from reports.style import SCREEN_BOX, SCREEN_DIAMETER, SCREEN_STRUCTURES
 from tests.reports.synthetic import drawn_labels
 
 HEIGHT, WIDTH = 96, 64

@@ -7,11 +7,9 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter1d
 
-from data_pipeline.sample import Point, Structure
-from postprocessing.hinge_points import HingePoints
-from reports.style import (
+from cart.measure import Box
+from cart.screen import (
     SCREEN_BOX,
     SCREEN_CONTACT,
     SCREEN_DIAMETER,
@@ -20,9 +18,8 @@ from reports.style import (
     SCREEN_TEXT,
     Colour,
 )
-
-Box = tuple[float, float, float, float]
-"""(row_min, row_max, col_min, col_max), pixel edges, native grid: the whole frame is (0, H, 0, W)."""
+from data_pipeline.sample import Point, Structure
+from postprocessing.hinge_points import HingePoints
 
 Picture = npt.NDArray[np.uint8]
 """(rows, cols, 3), red-green-blue."""
@@ -178,7 +175,7 @@ class _Canvas:
         smooth = cv2.GaussianBlur(larger, (0, 0), sigmaX=self.scale[1] / 3, sigmaY=self.scale[0] / 3)
         contours, _ = cv2.findContours((smooth >= 0.5).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         for contour in contours:
-            points = gaussian_filter1d(contour[:, 0, :].astype(np.float64), self.size(2.5), axis=0, mode="wrap")
+            points = _smoothed(contour[:, 0, :].astype(np.float64), self.size(2.5))
             closed = np.concatenate([points, points[:1]])
             if dashed:
                 red, green, blue = colour
@@ -277,6 +274,14 @@ class _Canvas:
 
     def _write(self, target: Picture, text: str, at: tuple[int, int], colour: Colour, weight: int) -> None:
         cv2.putText(target, text, at, colour, self.font, self.size(TEXT_PX), weight)
+
+
+def _smoothed(closed: npt.NDArray[np.float64], sigma: float) -> npt.NDArray[np.float64]:
+    """A closed line of (x, y) points, each averaged with its neighbours along the line by a Gaussian."""
+    reach = int(4 * sigma + 0.5)
+    kernel = cv2.getGaussianKernel(2 * reach + 1, sigma)[:, 0]
+    around = np.pad(closed, ((reach, reach), (0, 0)), mode="wrap")
+    return np.stack([np.convolve(around[:, axis], kernel, mode="valid") for axis in (0, 1)], axis=1)
 
 
 def _dashes(line: npt.NDArray[np.float64], dash: float, gap: float) -> list[npt.NDArray[np.float64]]:
