@@ -4,8 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import SimpleITK as sitk  # noqa: N813  # the library's own abbreviation
-
 from data_pipeline.readers.frame import RawFrame, bad_file, checked_shape, checked_spacing, require_file
 
 Number = TypeVar("Number", int, float)
@@ -48,6 +46,8 @@ def read_metaimage(path: Path) -> RawFrame:
                 raise bad_file(path, f"`{key}` must be positive numbers of mm", header[key], "Write the true pitch.")
             spacing_mm = checked_spacing(path, (pitch[1], pitch[0]))
     _require_pixels(path, header, rows * columns)
+    import SimpleITK as sitk  # noqa: N813  # here: 60 MB that a cart without such files does without
+
     try:
         image = sitk.ReadImage(str(path), imageIO="MetaImageIO")
     except RuntimeError as error:
