@@ -1,18 +1,29 @@
-"""Measures the mitral annulus on images with a trained run or an exported bundle."""
+"""Measures the mitral annulus on images, or a heart on short-axis volumes, with a trained run or a bundle."""
 
 import argparse
 import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 
 from cart.augmented import require_spread
+from cart.examinations import is_volume
 from cart.frames import Frame, add_frame_arguments
 from cart.measure import ImageMeasurement, MeasurementSpec, Predictor, require_no_reference
-from cart.overlay import draw_overlay
+from cart.overlay import Picture, draw_overlay
 from cart.records import FAILED, Record, csv_row, measure_files, software_versions, summary_line
+from cart.volume_sheet import draw_sheet
+from cart.volumes import (
+    SHORT_AXIS_VOLUME,
+    measure_examinations,
+    sees_short_axis,
+    volume_csv_rows,
+    volume_summary_line,
+    write_label_volumes,
+)
 from shell.command import add_debug_option, run_command
 from shell.files import atomic_path, write_json
 from shell.progress import progress
@@ -22,13 +33,16 @@ DEFAULT_OUT = Path("measurements")
 EPILOG = """examples:
   python predict.py --run runs/unet1 patient0001_4CH_ED.nii.gz
   python predict.py --bundle bundles/unet1/tflite-float32 frame.png --view A2C --spacing-mm 0.31 0.31 --out results
+  python predict.py --run runs/cine ../data/acdc/patient001 --out results
+  python predict.py --run runs/cine patient001_4d.nii.gz dicom/short_axis --out results
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Writes one overlay per input, measurements.json and measurements.csv; 1 if any input failed."""
+    """Writes one overlay per input, label volumes, measurements.json and measurements.csv; 1 if any input failed."""
     parser = argparse.ArgumentParser(
-        description="Find the hinge points on echo frames and measure the mitral annulus between them.",
+        description="Find the hinge points on echo frames and measure the mitral annulus between them; with a network "
+        "of short-axis slices outline the ventricles in volumes and cines and measure them.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -51,11 +65,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     require_no_reference(spec)
     if arguments.tta:
         require_spread(spec)
-    software = software_versions()
+    about = {"model": model, "software": software_versions()}
+    volumes = [path for path in arguments.inputs if is_volume(path)] if sees_short_axis(spec) else []
+    frames = [path for path in arguments.inputs if path not in volumes]
+    records = measured_volumes(volumes, arguments, predictor, spec, about)
+    if frames:
+        records += measured_frames(frames, arguments, predictor, spec, about)
+    failed = [record for record in records if record["status"] == FAILED]
+    if len(failed) < len(records):
+        write_json(arguments.out / "measurements.json", records)
+        write_csv(arguments.out / "measurements.csv", records)
+    for record in records:
+        line = volume_summary_line(record) if is_of_volume(record) else summary_line(record)
+        print(line, file=sys.stderr if record in failed else sys.stdout)
+    if len(failed) < len(records):
+        print(f"measurements and overlays: {arguments.out}")
+    return 1 if failed else 0
+
+
+def measured_frames(
+    paths: Sequence[Path], arguments: argparse.Namespace, predictor: Predictor, spec: MeasurementSpec, about: Record
+) -> list[Record]:
+    """Measures images one by one and draws each."""
     records: list[Record] = []
     overlays: set[str] = set()
     for result in measure_files(
-        progress(arguments.inputs, label="measure", unit="frames"),
+        progress(paths, label="measure", unit="frames"),
         predictor=predictor,
         spec=spec,
         view=arguments.view,
@@ -63,22 +98,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         anterior_side=arguments.anterior_side,
         tta=arguments.tta,
     ):
-        record = {**result.record, "model": model, "software": software}
+        record = {**result.record, **about}
         if result.frame and result.measurement:
             name = overlay_name(result.frame.path, overlays)
             overlays.add(name)
             write_overlay(arguments.out / name, result.frame, result.measurement)
             record["overlay"] = name
         records.append(record)
-    failed = [record for record in records if record["status"] == FAILED]
-    if len(failed) < len(records):
-        write_json(arguments.out / "measurements.json", records)
-        write_csv(arguments.out / "measurements.csv", records)
-    for record in records:
-        print(summary_line(record), file=sys.stderr if record in failed else sys.stdout)
-    if len(failed) < len(records):
-        print(f"measurements and overlays: {arguments.out}")
-    return 1 if failed else 0
+    return records
+
+
+def measured_volumes(
+    paths: Sequence[Path], arguments: argparse.Namespace, predictor: Predictor, spec: MeasurementSpec, about: Record
+) -> list[Record]:
+    """Measures short-axis volumes and writes their label volumes and a sheet of each heart."""
+    records: list[Record] = []
+    taken: set[str] = set()
+    for result in measure_examinations(paths, predictor=predictor, spec=spec, spacing_mm=arguments.spacing_mm):
+        record = {**result.record, **about}
+        if result.measured is not None:
+            files = write_label_volumes(arguments.out, result.measured, taken)
+            for volume in record["volumes"]:
+                volume["labels"] = files[Path(volume["file"])]
+            name = overlay_name(Path(result.measured.examination.name), taken)
+            taken.add(name)
+            write_picture(arguments.out / name, draw_sheet(result.measured))
+            record["overlay"] = name
+        records.append(record)
+    return records
+
+
+def is_of_volume(record: Record) -> bool:
+    """Whether a record is of a volume rather than of an image."""
+    return record.get("kind") == SHORT_AXIS_VOLUME
 
 
 def load_run_network(folder: Path) -> tuple[str, Predictor, MeasurementSpec]:
@@ -123,6 +175,11 @@ def write_overlay(path: Path, frame: Frame, measurement: ImageMeasurement) -> No
         box=measurement.box,
         why_no_hinge_points="LV and LA do not touch" if found.status == "no_contact_line" else None,
     )
+    write_picture(path, picture)
+
+
+def write_picture(path: Path, picture: Picture) -> None:
+    """A picture, red-green-blue, as PNG."""
     content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
@@ -144,10 +201,13 @@ def _copies(text: str) -> int:
 
 
 def write_csv(path: Path, records: Sequence[Record]) -> None:
-    """The same records for a spreadsheet, one flat row each."""
-    rows = [csv_row(record) for record in records]
+    """The same records for a spreadsheet: a flat row for each image and for each volume."""
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        rows += volume_csv_rows(record) if is_of_volume(record) else [csv_row(record)]
+    columns = dict.fromkeys(name for row in rows for name in row)  # of images and of volumes, where there are both
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer = csv.DictWriter(file, fieldnames=list(columns), restval="")
         writer.writeheader()
         writer.writerows(rows)
 
