@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.readers.cine import cine_reader, read_nifti_cine
-from data_pipeline.readers.frame import PixelRegion, RawCine
+from data_pipeline.readers.frame import PITCH_RANGE_MM, PixelRegion, RawCine, bad_file
 from data_pipeline.readers.image import read_image
 from data_pipeline.sample import Phase, View
 from shell.errors import UserError
@@ -21,7 +21,6 @@ CAMUS_NAME = re.compile(
     r"(?:^|_)([234]CH)(?:_(ED|ES)|_half_sequence|_sequence)?(_gt|_structures)?(?=[._]|$)", re.IGNORECASE
 )
 CAMUS_SEQUENCE = re.compile(r"_[234]CH_(?:half_)?sequence\.nii(?:\.gz)?$", re.IGNORECASE)
-PITCH_RANGE_MM = (0.001, 10.0)
 
 
 @dataclass(frozen=True)
@@ -99,12 +98,13 @@ def read_frames(path: Path, *, view: View | None = None, spacing_mm: tuple[float
 
     Args:
         path: the file.
-        view: overrides what its header and its name say; of these two the name comes first.
+        view: overrides what its name and its header say.
         spacing_mm: overrides its header.
 
     Raises:
-        UserError: the file as a whole cannot be read, or is a reference label map by its name. A frame that cannot be
-            decoded is no error: it is a `BrokenFrame` among the others.
+        UserError: the file as a whole cannot be read, or is a reference label map by its name, or its name and the
+            code in its header are of two views. A frame of a cine that cannot be decoded is no error: it is a
+            `BrokenFrame` among the others.
     """
     _require_no_reference(path)
     reader = read_nifti_cine if CAMUS_SEQUENCE.search(path.name) else cine_reader(path)
@@ -112,9 +112,15 @@ def read_frames(path: Path, *, view: View | None = None, spacing_mm: tuple[float
         frame = read_frame(path, view=view, spacing_mm=spacing_mm)
         return FrameSource(path, iter((frame,)), count=1, frame_rate_hz=None, is_cine=False)
     cine = reader(path)
+    named_view, phase, _ = parse_camus_name(path.name)
+    if view is None and named_view and cine.view and named_view != cine.view:
+        raise UserError(
+            f"{path}: its name says {named_view} and its header is coded {cine.view}; say which it is with --view"
+        )
+    frames = _frames(path, cine, view or named_view or cine.view, phase, spacing_mm)
     return FrameSource(
         path,
-        _frames(path, cine, view, spacing_mm),
+        iter(list(frames)) if cine.is_still else frames,
         count=cine.count,
         frame_rate_hz=cine.frame_rate_hz,
         is_cine=not cine.is_still,
@@ -134,20 +140,19 @@ def read_frame(path: Path, *, view: View | None = None, spacing_mm: tuple[float,
 
 
 def _frames(
-    path: Path, cine: RawCine, view: View | None, spacing_mm: tuple[float, float] | None
+    path: Path, cine: RawCine, view: View | None, phase: Phase | None, spacing_mm: tuple[float, float] | None
 ) -> Iterator[Frame | BrokenFrame]:
-    named_view, phase, _ = parse_camus_name(path.name)
     for number, one in enumerate(cine.frames):
         if one.image is None:
             if cine.is_still:
-                raise UserError(f"{path}: {one.error}")
+                raise bad_file(path, "its only frame is damaged", one.error, "Copy or export the file again.")
             yield BrokenFrame(path, number, one.time_ms, f"{path}: frame {number}: {one.error}")
             continue
         yield Frame(
             path,
             one.image,
             spacing_mm or cine.spacing_mm,
-            view or named_view or cine.view,
+            view,
             phase,
             index=None if cine.is_still else number,
             time_ms=None if cine.is_still else one.time_ms,

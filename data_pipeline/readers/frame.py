@@ -14,6 +14,9 @@ from shell.errors import UserError
 
 MAX_PIXELS = 2**26  # 8192 × 8192: far beyond any echo frame; a damaged header asks for more
 
+PITCH_RANGE_MM = (0.001, 10.0)
+"""What a pixel pitch of an echo or a cardiac MR frame can be: beyond it, it was written in another unit."""
+
 
 @dataclass(frozen=True)
 class RawFrame:

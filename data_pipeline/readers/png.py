@@ -41,7 +41,7 @@ def decode_picture(path: Path, content: bytes, suffix: str) -> RawFrame:
     if cut_png or (jpeg and content.rfind(b"\xff\xd9") <= content.rfind(b"\xff\xda")):
         raise bad_file(path, "the picture is truncated or of another format", "no end mark", "Copy it again.")
     try:
-        with _quiet():
+        with quiet():
             array = cv2.imdecode(np.frombuffer(content, np.uint8), ORIENTED if jpeg else cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise bad_file(path, "not a readable picture", error.err, "Save it again as PNG.") from error
@@ -55,14 +55,14 @@ def decode_picture(path: Path, content: bytes, suffix: str) -> RawFrame:
 
 def _pages(path: Path) -> int:
     try:
-        with _quiet():
+        with quiet():
             return cv2.imcount(str(path))
     except cv2.error as error:
         raise bad_file(path, "not a readable picture", error.err, "Save it again as PNG.") from error
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """OpenCV says nothing of its own: our one line says it all."""
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
