@@ -1,19 +1,25 @@
-"""Keras model ↔ TensorFlow SavedModel, float32, one fixed signature."""
+"""Keras model ↔ TensorFlow SavedModel, float32: one signature for preprocessed images, one for raw frames."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cart.bundle import INPUT_NAME, SIGNATURE
+from cart.measure import MeasurementSpec
 from export.source import ExportSource
 from shell.errors import UserError
 
 ARTEFACT = "saved_model"
+RAW = "raw"
+"""The signature of raw frames: preprocessing and the way back to the frames' own grid are inside (`export.raw`)."""
 
 
 def export_saved_model(source: ExportSource, folder: Path) -> str:
     """Writes `folder/saved_model`, for any batch size, and returns that name.
+
+    Beside the signature that every format has it has `raw`, where `export.raw.why_not_raw` has nothing against it.
 
     Args:
         source: of the network.
@@ -25,13 +31,38 @@ def export_saved_model(source: ExportSource, folder: Path) -> str:
     import tensorflow as tf
 
     from export.graph import NetworkGraph
+    from export.raw import raw_function, why_not_raw
 
     graph = NetworkGraph(source.model, batch=None)
+    signatures = {SIGNATURE: graph.function}
+    if why_not_raw(source.spec) is None:
+        signatures[RAW] = raw_function(graph.function, source.spec)
     try:
-        tf.saved_model.save(graph, str(folder / ARTEFACT), signatures={SIGNATURE: graph.function})
+        tf.saved_model.save(graph, str(folder / ARTEFACT), signatures=signatures)
     except tf.errors.OpError as error:
         raise UserError(f"{folder / ARTEFACT}: could not be written ({error.message}); is the disk full?") from error
     return ARTEFACT
+
+
+def describe_signatures(spec: MeasurementSpec) -> dict[str, Any]:
+    """The signatures of a network's SavedModel in plain JSON values, as `bundle.json` has them.
+
+    `raw` has the key `missing`, which says why, where there is none.
+    """
+    from export.raw import FRAMES, OUTPUTS, SPACING, why_not_raw
+
+    grid, outputs = spec.preprocessing, list(spec.outputs)
+    image = {"dtype": "float32", "shape": [None, grid.height, grid.width, 1], "is": "preprocessed"}
+    described: dict[str, Any] = {
+        SIGNATURE: {"inputs": {INPUT_NAME: image}, "outputs": outputs, "grid": "network"},
+    }
+    if (reason := why_not_raw(spec)) is not None:
+        return {**described, RAW: {"missing": reason}}
+    inputs: dict[str, Any] = {FRAMES: {"dtype": "uint8", "shape": [None, None, None, 1], "is": "as read"}}
+    if spec.crop_mm is not None:
+        inputs[SPACING] = {"dtype": "float32", "shape": [2], "is": "pixel pitch (row, column) in mm"}
+    native = [name for name in outputs if name in OUTPUTS]
+    return {**described, RAW: {"inputs": inputs, "outputs": native, "grid": "native"}}
 
 
 class SavedModelRunner:
