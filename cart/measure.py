@@ -316,8 +316,7 @@ def measure_outputs(
         if spec.segments
         else unsegmented(image, spacing_mm)
     )
-    as_fitted = view is not None and side is not None and spec.anterior_sides.get(view) == side
-    calibrated = _calibrated(frame, spacing_mm, view, phase, spec.calibration) if as_fitted else None
+    calibrated = calibrated_points(frame.hinge_points, spacing_mm, view, phase, spec=spec, anterior_side=side)
     seen = region or (0.0, float(image.shape[0]), 0.0, float(image.shape[1]))
     box = _native_box(outputs[BOX], seen) if BOX in outputs else None
     return ImageMeasurement(frame, side, calibrated, box, judged(frame, spec.quality))
@@ -402,15 +401,29 @@ def _native_box(shares: npt.NDArray[np.float32], seen: Region) -> Box:
     return seen[0] + top * height, seen[0] + bottom * height, seen[2] + left * width, seen[2] + right * width
 
 
-def _calibrated(
-    frame: FrameMeasurement,
+def calibrated_points(
+    points: HingePoints | None,
     spacing_mm: tuple[float, float] | None,
     view: View | None,
     phase: Phase | None,
-    calibration: Calibration | None,
+    *,
+    spec: MeasurementSpec,
+    anterior_side: str | None,
 ) -> CalibratedPoints | None:
-    if calibration is None or frame.hinge_points is None or (calibration.unit == "mm" and spacing_mm is None):
+    """Hinge points with the bias of `spec.calibration` subtracted; None where it does not apply (`ImageMeasurement`).
+
+    Args:
+        points: native grid, or None where there are none.
+        spacing_mm: as for `measure_image`.
+        view: as there.
+        phase: as there.
+        spec: as there.
+        anterior_side: the side that was taken as anterior.
+    """
+    calibration = spec.calibration
+    as_fitted = view is not None and anterior_side is not None and spec.anterior_sides.get(view) == anterior_side
+    if calibration is None or points is None or not as_fitted or (calibration.unit == "mm" and spacing_mm is None):
         return None
-    points = calibration.apply(frame.hinge_points, view, phase, spacing_mm)
-    diameter = annulus_diameter_mm(points, spacing_mm) if spacing_mm else annulus_diameter_px(points)
-    return CalibratedPoints(points, diameter)
+    moved = calibration.apply(points, view, phase, spacing_mm)
+    diameter = annulus_diameter_mm(moved, spacing_mm) if spacing_mm else annulus_diameter_px(moved)
+    return CalibratedPoints(moved, diameter)

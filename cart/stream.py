@@ -5,8 +5,8 @@ A source of frames is any iterable. One that fails on a frame is asked for the n
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
 from types import GeneratorType
 from typing import Generic, TypeVar
 
@@ -31,6 +31,7 @@ class Arrival(Generic[T]):
         source_ms: how long the source took.
         queued_ms: how long the frame lay before it was taken.
         dropped: frames since the source began that newer ones had pushed out before they were taken.
+        came_s: when it came, on the clock of `time.perf_counter`.
     """
 
     item: T | None
@@ -38,9 +39,10 @@ class Arrival(Generic[T]):
     source_ms: float
     queued_ms: float = 0.0
     dropped: int = 0
+    came_s: float = 0.0
 
 
-def in_turn(frames: Iterable[T]) -> Iterator[Arrival[T]]:
+def in_turn(frames: Iterable[T]) -> Generator[Arrival[T]]:
     """Every frame, when it is asked for. What a frame's failure raises becomes an arrival without a frame.
 
     Raises:
@@ -70,7 +72,7 @@ def in_turn(frames: Iterable[T]) -> Iterator[Arrival[T]]:
         count += 1
 
 
-def newest(frames: Iterable[T]) -> Iterator[Arrival[T]]:
+def newest(frames: Iterable[T]) -> Generator[Arrival[T]]:
     """The newest frame each time one is asked for; those that came in between are dropped and counted.
 
     A thread draws the frames, so that the source is never kept waiting. Closing this generator, or an error or Ctrl-C
@@ -136,7 +138,7 @@ class _Slot(Generic[T]):
             dropped, error = self._dropped, self._error
         if lying is not None:
             arrival, since = lying
-            return Arrival(arrival.item, arrival.error, arrival.source_ms, _ms_since(since), dropped)
+            return replace(arrival, queued_ms=_ms_since(since), dropped=dropped, came_s=since)
         if error is not None:
             raise error
         return None
