@@ -21,6 +21,7 @@ EXAMPLES = """examples:
   python train.py --model unet1 --out runs/first                  on the simulated hearts
   python train.py --model unet_vgg16 --data camus:PATH            the hinge-point paper, on CAMUS
   python train.py --model unet1 --recipe annulus --data camus:PATH --set epochs=60 batch_size=4
+  python train.py --model cart_unet --teacher runs/strong         small, taught by a stronger run, on its data and split
   python train.py --resume runs/first                             go on where it was stopped
 """
 
@@ -41,13 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", metavar="DIR", type=Path, help="go on with this run")
     parser.add_argument("--encoder-weights", metavar="FILE", help="Keras VGG16 weight file for the encoder")
     parser.add_argument("--initial-weights", metavar="RUN", type=Path, help="start from another run's best network")
+    parser.add_argument("--teacher", metavar="RUN", type=Path, help="learn from a stronger run, too; on its split")
     parser.add_argument("--list", action="store_true", help="show networks and recipes")
     add_debug_option(parser)
     arguments = parser.parse_args(argv)
     if arguments.list:
         return show_list()
     if arguments.resume is not None:
-        fixed = {"model", "recipe", "data", "out", "fold", "set", "encoder_weights", "initial_weights"}
+        fixed = {"model", "recipe", "data", "out", "fold", "set", "encoder_weights", "initial_weights", "teacher"}
         given = sorted(name for name in fixed if getattr(arguments, name) not in (None, []))
         if given:
             options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -98,9 +100,13 @@ def begin(recipe: Recipe, arguments: argparse.Namespace) -> Path:
     from data_pipeline.sample import structures_from_names
     from data_pipeline.spec import open_dataset
     from training.loop import require_learnable
-    from training.run_folder import StartingWeights, begin_run, build_model
+    from training.run_folder import StartingWeights, begin_run, build_model, read_split
     from training.starting_weights import load_starting_weights
+    from training.teacher import check_teacher, teachers_split
 
+    taught_by: Path | None = arguments.teacher
+    if taught_by is not None and arguments.out is not None and taught_by.resolve() == arguments.out.resolve():
+        raise UsageError(f"a run cannot be its own teacher. Received: {taught_by} as --teacher and --out")
     start = StartingWeights(
         encoder=absolute(arguments.encoder_weights) if arguments.encoder_weights != "imagenet" else "imagenet",
         network=absolute(arguments.initial_weights),
@@ -112,12 +118,18 @@ def begin(recipe: Recipe, arguments: argparse.Namespace) -> Path:
     except ValueError as error:
         raise UsageError(str(error)) from error
     load_starting_weights(model, start)  # what no run can be made of is refused before anything is written
-    dataset = open_dataset(arguments.data or "phantom", structures=structures)
+    teacher = None if taught_by is None else check_teacher(model, recipe, taught_by)
+    spec = arguments.data or ("phantom" if taught_by is None else read_split(taught_by)[1])
+    dataset = open_dataset(spec, structures=structures)
     fold: int | None = arguments.fold
-    split = dataset.split(fold, train_share=recipe.train_share, val_share=recipe.val_share, seed=recipe.seed)
+    split = None if taught_by is None else teachers_split(taught_by, dataset)
+    if split is not None and fold is not None:
+        raise UsageError("a student takes its teacher's split; leave out --fold")
+    if split is None:
+        split = dataset.split(fold, train_share=recipe.train_share, val_share=recipe.val_share, seed=recipe.seed)
     name = f"{recipe.model}-{dataset.name}" + (f"-fold{fold}" if fold is not None else "")
     folder = arguments.out or free_folder(name)
-    begin_run(folder, recipe, split, dataset.spec, start)
+    begin_run(folder, recipe, split, dataset.spec, start, teacher)
     return folder
 
 
@@ -146,15 +158,19 @@ def run(folder: Path) -> int:
     from training import run_folder
     from training.loop import train
     from training.prepare import prepare
+    from training.teacher import lesson_of
 
     recipe = run_folder.read_recipe(folder)
     split, data_spec = run_folder.read_split(folder)
+    teacher = run_folder.read_teacher(folder)
     with run_folder.locked(folder):
         dataset = open_dataset(data_spec, structures=structures_from_names(recipe.classes))
         command = shlex.join(["python", "train.py", *sys.argv[1:]])
         data = prepare(folder, recipe, dataset, split, command=command)
         try:
-            progress = train(folder, recipe, data)
+            progress = train(
+                folder, recipe, data, make_lesson=lambda: None if teacher is None else lesson_of(teacher, recipe)
+            )
         except KeyboardInterrupt:
             print(f"interrupted; {folder} holds every epoch that ended; go on with --resume {folder}")
             return INTERRUPTED

@@ -9,6 +9,7 @@ import keras
 
 from models.ag_unet import ag_unet
 from models.alexnet_box import alexnet_box
+from models.cart_unet import cart_unet
 from models.dense_unet import dense_unet
 from models.improved_resunet import improved_resunet
 from models.lu_net import lu_net
@@ -39,6 +40,7 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
     "u_l1": u_l1,
     "u_l2": u_l2,
     "dense_unet": dense_unet,
+    "cart_unet": cart_unet,
 }
 """Registry name → builder. File, builder, key and `--model` value are one name."""
 

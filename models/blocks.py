@@ -284,6 +284,11 @@ def upsample_nearest(name: str) -> Block:
     return layers.UpSampling2D(2, interpolation="nearest", name=name)
 
 
+def upsample_depth_to_space(_name: str) -> Block:
+    """Doubles the grid by dealing each pixel's channels to the four it covers: (N, h, w, C) → (N, 2h, 2w, C/4)."""
+    return lambda x: ops.depth_to_space(x, 2)
+
+
 def upsample_transposed(name: str) -> Block:
     """2×2 transposed convolution, stride 2, that halves the channels: (N, h, w, C) → (N, 2h, 2w, C/2)."""
 
@@ -306,6 +311,30 @@ def class_probabilities(x: KerasTensor, classes: int) -> KerasTensor:
     """
     x = layers.Conv2D(classes, 1, name="logits", dtype=floatx())(x)
     return layers.Softmax(name="probabilities", dtype=floatx())(x)
+
+
+def class_probabilities_of_half_the_grid(x: KerasTensor, classes: int) -> KerasTensor:
+    """1×1 convolution and softmax on half the frame's grid, and bilinear to the whole one, in float32.
+
+    A softmax takes LiteRT as long as a large convolution, so it is cheaper before the resize than after it. What comes
+    out still sums to 1, and between two pixels it goes straight from one's probabilities to the other's.
+
+    Returns:
+        (N, 2h, 2w, classes) float32, summing to 1 over the last axis; layer name `probabilities`.
+    """
+    x = layers.Conv2D(classes, 1, name="logits", dtype=floatx())(x)
+    x = layers.Softmax(name="half_probabilities", dtype=floatx())(x)
+    return layers.UpSampling2D(2, interpolation="bilinear", name="probabilities", dtype=floatx())(x)
+
+
+def side_probabilities(x: KerasTensor, classes: int, *, name: str) -> KerasTensor:
+    """What a layer inside a network says of the classes, by a 1×1 convolution `{name}_logits` of its own and softmax.
+
+    Returns:
+        (N, h, w, classes) float32, summing to 1 over the last axis; layer name `name`.
+    """
+    x = layers.Conv2D(classes, 1, name=f"{name}_logits", dtype=floatx())(x)
+    return layers.Softmax(name=name, dtype=floatx())(x)
 
 
 def binary_probabilities(x: KerasTensor) -> KerasTensor:

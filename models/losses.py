@@ -129,6 +129,32 @@ def weighted_crossentropy_dice(weights: Sequence[float]) -> Callable[[KerasTenso
     return loss
 
 
+def distillation(teacher: KerasTensor, y_pred: KerasTensor, *, temperature: float) -> KerasTensor:
+    """How far a student's probabilities are from its teacher's, both softened: T² · KL(teacher ‖ student).
+
+    Args:
+        teacher: (N, h, w, C) probabilities.
+        y_pred: (N, h, w, C) the student's.
+        temperature: divides the logits of both: 1 leaves them, more lets the small probabilities count.
+
+    Returns:
+        (N,) mean over the pixels, in nats. The factor T² keeps the gradient's size beside that of a loss on labels.
+
+    Raises:
+        ValueError: a temperature that is not positive.
+
+    Source: Hinton et al. 2015, §2 and 2.1. Deviation: a network here ends in its probabilities, so the logits are their
+    logarithms, which differ from them by a constant that the softmax takes away, cut at Keras' epsilon (1e-7).
+    """
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"`temperature` must be positive. Received: {temperature}")
+    wanted, found = (
+        ops.log_softmax(ops.log(ops.maximum(ops.cast(p, floatx()), keras.config.epsilon())) / temperature)
+        for p in (teacher, y_pred)
+    )
+    return temperature**2 * ops.mean(ops.sum(ops.exp(wanted) * (wanted - found), axis=-1), axis=(1, 2))
+
+
 LOSSES: dict[str, Callable[[KerasTensor, KerasTensor], KerasTensor]] = {
     "categorical_crossentropy": categorical_crossentropy,
     "multiclass_dice": multiclass_dice,

@@ -110,6 +110,55 @@ def objective(
     return checked
 
 
+def deeply_supervised(compute: Objective, sides: Sequence[str]) -> Objective:
+    """An objective that judges coarser probabilities, too, each against the reference on its own grid.
+
+    Args:
+        compute: judges `probabilities`.
+        sides: names of the outputs (N, h/k, w/k, C) beside them; k a whole number of each.
+
+    Returns:
+        An objective: the mean of them all, in which a grid weighs as much as its height: half of it, half the weight.
+
+    Raises:
+        ValueError: of the objective, where a side's grid does not divide the reference's.
+
+    Source: Isensee et al. 2021 (nnU-Net): weights halve with each halving of the grid and sum to 1. Deviation: a coarse
+    pixel's reference has the shares of its fine pixels' classes; theirs has the class of one of them.
+    """
+
+    def total(y_true: KerasTensor, outputs: Mapping[str, KerasTensor]) -> KerasTensor:
+        value, weights = compute(y_true, outputs), 1.0
+        for name in sides:
+            weight = outputs[name].shape[1] / y_true.shape[1]
+            coarse = coarse_reference(y_true, outputs[name].shape[1:3])
+            value = value + weight * compute(coarse, {"probabilities": outputs[name]})
+            weights += weight
+        return value / weights
+
+    return total
+
+
+def coarse_reference(y_true: KerasTensor, grid: tuple[int, int]) -> KerasTensor:
+    """The share of each class in every pixel of a coarser grid.
+
+    Args:
+        y_true: (N, H, W, C) one-hot.
+        grid: (h, w); H and W are multiples of them.
+
+    Returns:
+        (N, h, w, C), summing to 1 over the classes.
+
+    Raises:
+        ValueError: a grid that does not divide the reference's.
+    """
+    height, width = y_true.shape[1:3]
+    if height % grid[0] or width % grid[1]:
+        raise ValueError(f"`grid` must divide the reference's, {height} x {width}. Received: {tuple(grid)}")
+    size = (height // grid[0], width // grid[1])
+    return ops.average_pool(ops.cast(y_true, floatx()), size, size, padding="valid")
+
+
 def require_outputs(name: str, outputs: Collection[str]) -> None:
     """Refuses a network that does not give what an objective judges.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from recipes.annulus import ANNULUS, DEMO
 from recipes.base import Recipe
+from recipes.cart import CART
 from recipes.cmr import CMR_WCE, CMR_WCE_DICE
 from recipes.hinge_points import HINGE_POINTS
 from recipes.improved_resunet import IMPROVED_RESUNET
@@ -24,6 +25,7 @@ RECIPES: dict[str, Recipe] = {
     "cmr_wce": CMR_WCE,
     "cmr_wce_dice": CMR_WCE_DICE,
     "annulus": ANNULUS,
+    "cart": CART,
     "demo": DEMO,
 }
 """Recipe name → recipe."""
@@ -44,8 +46,9 @@ DEFAULT_RECIPE: dict[str, str] = {
     "u_l1": "lu_net_mu",
     "u_l2": "lu_net_mu",
     "dense_unet": "cmr_wce",
+    "cart_unet": "cart",
 }
-"""Network → the recipe of its paper."""
+"""Network → the recipe of its paper (`cart_unet` is of no paper, nor is its recipe)."""
 
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("u_l1", "lu_net_mo"): {"segmentation": False},  # lu_net paper §IV-C: the box alone

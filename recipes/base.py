@@ -62,7 +62,8 @@ class Recipe:
         model: registry name of the network.
         classes: structure names in network-channel order, BACKGROUND first.
         input_height, input_width: the network's grid, pixels.
-        normalise: `unit` maps 8-bit intensities to 0..1, `zscore` to mean 0 and standard deviation 1 of each frame.
+        normalise: `unit` maps 8-bit intensities to 0..1, `minmax` each frame's own range to 0..1, `zscore` to mean 0
+            and standard deviation 1 of each frame.
         crop_mm: side of the square around the heart that the network sees, in mm; None: the whole frame. Not looked at
             with `oracle_margin`.
         clahe, clahe_clip_limit, clahe_tiles: contrast-limited adaptive histogram equalisation before resizing.
@@ -74,6 +75,10 @@ class Recipe:
         box_structures: structures whose union the box encloses.
         box_margin: margin on each side of the box, as a share of its height and width.
         box_weight: weight of the box loss where there are others.
+        deep_supervision: layers of the network that learn to tell the classes, too, while it trains, each by a 1×1
+            convolution that is thrown away; a grid weighs as much as its height.
+        distillation_weight: of the distance from a teacher's probabilities beside the loss (`--teacher`).
+        distillation_temperature: what the logits of both are divided by in that distance.
         oracle_margin: crop every frame to the box of its reference with this margin (the motivation study); None: no.
         optimizer: `adam`, `adamw` or `rmsprop`.
         learning_rate: the initial one.
@@ -102,7 +107,7 @@ class Recipe:
     input_height: int = 256
     input_width: int = 256
     crop_mm: float | None = None
-    normalise: Literal["unit", "zscore"] = "unit"
+    normalise: Literal["unit", "minmax", "zscore"] = "unit"
     clahe: bool = False
     clahe_clip_limit: float = 2.0
     clahe_tiles: int = 8
@@ -112,6 +117,9 @@ class Recipe:
     box_structures: tuple[str, ...] = ("LV", "MYO")
     box_margin: float = 0.05
     box_weight: float = 10.0
+    deep_supervision: tuple[str, ...] = ()
+    distillation_weight: float = 1.0
+    distillation_temperature: float = 2.0
     oracle_margin: float | None = None
     optimizer: Literal["adam", "adamw", "rmsprop"] = "adam"
     learning_rate: float = 1e-3
@@ -151,6 +159,8 @@ class Recipe:
         self._check("weight_average", average is None or 0 < average < 1, "none or between 0 and 1")
         self._check("box_margin", 0 <= self.box_margin < math.inf, "zero or positive")
         self._check("box_weight", 0 < self.box_weight < math.inf, "positive")
+        self._check("distillation_weight", 0 < self.distillation_weight < math.inf, "positive")
+        self._check("distillation_temperature", 0 < self.distillation_temperature < math.inf, "positive")
         oracle = self.oracle_margin
         self._check("oracle_margin", oracle is None or 0 <= oracle < math.inf, "none, zero or positive")
         crop = self.crop_mm
@@ -207,9 +217,9 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     """A recipe with `key=value` settings applied, typed by the field they change.
 
     `augmentation.flip=true` reaches into the augmentation, `model_options.width=0.5` into the builder's options,
-    `class_weights.MV=4` into the weights. `box_structures` takes a comma-separated list; `classes` takes one or a name
-    of `CLASS_SETS`, and the recipe's own weights of classes that are left out go with them; `none` is None where the
-    field allows it.
+    `class_weights.MV=4` into the weights. `box_structures` and `deep_supervision` take a comma-separated list;
+    `classes` takes one or a name of `CLASS_SETS`, and the recipe's own weights of classes that are left out go with
+    them; `none` is None where the field allows it, and the empty list of `deep_supervision`.
 
     Raises:
         ValueError: not `key=value`, an unknown key (the nearest known one is named), or a value of the wrong type.
@@ -227,6 +237,8 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
             changes[key] = CLASS_SETS.get(text.lower()) or tuple(part.strip().upper() for part in text.split(","))
         elif key == "box_structures":
             changes[key] = tuple(part.strip().upper() for part in text.split(","))
+        elif key == "deep_supervision":
+            changes[key] = () if text.lower() == "none" else tuple(part.strip() for part in text.split(","))
         elif key.startswith("class_weights."):
             structure = key.removeprefix("class_weights.").upper()
             named.add(structure)
@@ -253,6 +265,7 @@ def to_dict(recipe: Recipe) -> dict[str, Any]:
     values["model_options"] = dict(recipe.model_options)
     values["class_weights"] = dict(recipe.class_weights)
     values["box_structures"] = list(recipe.box_structures)
+    values["deep_supervision"] = list(recipe.deep_supervision)
     return values
 
 
@@ -271,6 +284,7 @@ def from_dict(values: Mapping[str, Any], source: str = "recipe.json") -> Recipe:
         changed["classes"] = tuple(values["classes"])
         if "box_structures" in values:  # recipes written before boxes have none
             changed["box_structures"] = tuple(values["box_structures"])
+        changed["deep_supervision"] = tuple(values.get("deep_supervision", ()))  # older recipes have none
         changed["augmentation"] = Augmentation(**values["augmentation"])
         return Recipe(**changed)
     except (KeyError, TypeError) as error:

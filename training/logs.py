@@ -71,8 +71,10 @@ class TensorBoardLog:
         self._writer.close()
 
 
-def environment(*, command: str, seed: int, precision: str, data_digest: str) -> dict[str, Any]:
-    """What a run depended on: versions, backend, machine, seed, git state, data."""
+def environment(
+    *, command: str, seed: int, precision: str, data_digest: str, teacher: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What a run depended on: versions, backend, machine, seed, git state, data, and its teacher if it has one."""
     backend = keras.backend.backend()
     return {
         "command": command,
@@ -85,4 +87,5 @@ def environment(*, command: str, seed: int, precision: str, data_digest: str) ->
         "precision": precision,
         "git": git_state(Path(__file__).resolve().parents[1]),
         "data_digest": data_digest,
+        **({"teacher": teacher} if teacher is not None else {}),
     }

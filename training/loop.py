@@ -1,8 +1,10 @@
 """The training loop: Keras' `fit` with one callback that ends each epoch (validate, keep the best, log, checkpoint)."""
 
+import difflib
 import math
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +18,21 @@ from data_pipeline.cache import FrameCache
 from data_pipeline.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 from metrics.boxes import box_in_pixels, box_of_mask
 from metrics.boxes import iou as box_iou
-from models.objectives import Objective, objective, require_outputs
+from models.blocks import side_probabilities
+from models.objectives import Objective, deeply_supervised, objective, require_outputs
 from recipes.base import Recipe
 from shell.errors import UserError
 from training import run_folder
 from training.backend import put_averaged_weights, set_learning_rate
 from training.checkpoint import STATE, load_checkpoint, save_checkpoint
 from training.logs import TensorBoardLog, write_curves, write_history
-from training.precision import resolve_jit, resolve_precision
+from training.precision import dtype_policy, resolve_jit, resolve_precision
 from training.run_folder import named_outputs
 from training.schedule import Progress, learning_rate
 from training.starting_weights import load_starting_weights
+
+Lesson = Callable[[Any, Mapping[str, Any]], Any]
+"""What a training step adds to the objective: images (N, h, w, 1) and the network's outputs by name → (N,) loss."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +43,16 @@ class Data:
     val: FrameCache
 
 
-def train(folder: Path, recipe: Recipe, data: Data) -> Progress:
+def train(
+    folder: Path, recipe: Recipe, data: Data, *, make_lesson: Callable[[], Lesson | None] = lambda: None
+) -> Progress:
     """Trains `recipe` into `folder`: from its checkpoint, or from the start where there is none yet.
 
     Args:
         folder: the run folder, already begun.
         recipe: every choice.
         data: cached frames.
+        make_lesson: what a teacher adds to the loss, if there is one; asked where there is an epoch left to train.
 
     Returns:
         Where the run stands now.
@@ -55,21 +64,19 @@ def train(folder: Path, recipe: Recipe, data: Data) -> Progress:
     keras.utils.set_random_seed(recipe.seed)
     if keras.backend.backend() == "tensorflow":
         tf.config.experimental.enable_op_determinism()
-    keras.config.set_dtype_policy(resolve_precision(recipe.precision))
-    try:
+    with dtype_policy(resolve_precision(recipe.precision)):
         network = run_folder.build_model(recipe)
-    finally:
-        keras.config.set_dtype_policy("float32")
     checkpoint = folder / run_folder.CHECKPOINT
     is_new = not (checkpoint / STATE).exists()
     if is_new:
         load_starting_weights(network, run_folder.read_start(folder))
-    model = Trainee(network, objective_of(recipe))
+    model = Trainee(network, objective_of(recipe), recipe.deep_supervision, len(recipe.classes))
     model.compile(optimizer=make_optimizer(recipe), jit_compile=resolve_jit())
     model.optimizer.build(model.trainable_variables)
     progress = Progress() if is_new else load_checkpoint(checkpoint, model)
     if progress.is_finished(recipe):
         return progress
+    model.lesson = make_lesson()
     classes = len(recipe.classes)
     dataset = training_dataset(
         data.train,
@@ -109,22 +116,62 @@ class Trainee(keras.Model):
 
     Keras gives each output a loss of its own. An objective sees all outputs at once, as LU-Net's needs: its reference
     is cropped with the box that the network proposes.
+
+    Deep supervision lies here, not in the network: what a layer inside it says of the classes is read by a convolution
+    that belongs to the trainee. The network has one output, in training, in its file and on the cart.
+
+    Args:
+        network: of the registry.
+        objective: what its outputs are judged by.
+        sides: layers that are judged, too.
+        classes: channels of what they say.
+
+    Attributes:
+        lesson: what a teacher adds to the loss of a step, if there is one.
+
+    Raises:
+        ValueError: the network has no such layer.
     """
 
-    def __init__(self, network: keras.Model, objective: Objective) -> None:
-        super().__init__(inputs=network.inputs, outputs=network.output, name=network.name)
-        self._objective = objective
+    def __init__(self, network: keras.Model, objective: Objective, sides: Sequence[str] = (), classes: int = 0) -> None:
+        read = {f"side_{side}": side_probabilities_of(network, side, classes) for side in sides}
+        outputs = {**named_outputs(network.output), **read} if read else network.output
+        super().__init__(inputs=network.inputs, outputs=outputs, name=network.name)
+        self._objective = deeply_supervised(objective, list(read)) if read else objective
+        self.lesson: Lesson | None = None
 
     def compute_loss(
         self,
-        x: Any = None,  # noqa: ARG002  Keras passes it
+        x: Any = None,
         y: Any = None,
         y_pred: Any = None,
         sample_weight: Any = None,  # noqa: ARG002  Keras passes it
         training: bool = True,  # noqa: ARG002  Keras passes it
     ) -> Any:
-        """The objective's mean over the batch."""
-        return keras.ops.mean(self._objective(y, named_outputs(y_pred)))
+        """The mean over the batch of the objective and, with a teacher, its lesson."""
+        outputs = named_outputs(y_pred)
+        value = self._objective(y, outputs)
+        if self.lesson is not None:
+            value = value + self.lesson(x, outputs)
+        return keras.ops.mean(value)
+
+
+def side_probabilities_of(network: keras.Model, layer: str, classes: int) -> Any:
+    """What a layer says of the classes: (N, h/k, w/k, classes).
+
+    Raises:
+        ValueError: no such layer, or one that has no grid.
+    """
+    found = {one.name: one.output for one in network.layers}
+    tensor = found.get(layer)
+    if tensor is None or len(tensor.shape) != 4:
+        near = difflib.get_close_matches(layer, [name for name, one in found.items() if len(one.shape) == 4], n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(
+            f"`deep_supervision` must name layers of {network.name} that have a grid. Received: {layer}{hint} "
+            "Give others, or none: --set deep_supervision=none"
+        )
+    return side_probabilities(tensor, classes, name=f"side_{layer}")
 
 
 def objective_of(recipe: Recipe) -> Objective:
@@ -155,6 +202,10 @@ def require_learnable(network: keras.Model, recipe: Recipe) -> None:
     """
     outputs = named_outputs(network.output)
     require_outputs(recipe.loss, outputs)
+    if recipe.deep_supervision:
+        require_outputs(recipe.loss, ["probabilities"])  # all that a layer inside can be judged by
+    for layer in recipe.deep_supervision:
+        side_probabilities_of(network, layer, len(recipe.classes))
     judged = MONITORED.get(recipe.monitor)
     if judged is not None and judged not in outputs:
         raise ValueError(
@@ -268,7 +319,7 @@ class _EpochEnd(keras.callbacks.Callback):
                 f"{self._folder}: the training loss is {loss} in epoch {epoch + 1}; "
                 "lower the rate (--set learning_rate=…) or train in float32 (--set precision=float32)"
             )
-        own_weights = self._network.get_weights() if self._recipe.weight_average is not None else None
+        own_weights = self._trainee.get_weights() if self._recipe.weight_average is not None else None
         if own_weights is not None:
             put_averaged_weights(self._trainee)
         figures = {"loss": loss, **validate(self._network, self._data.val, self._recipe), "learning_rate": self._rate}
@@ -288,7 +339,7 @@ class _EpochEnd(keras.callbacks.Callback):
                 value=figures[self._recipe.monitor],
             )
         if own_weights is not None:
-            self._network.set_weights(own_weights)
+            self._trainee.set_weights(own_weights)
         seconds = time.monotonic() - self._begun
         self._progress.seconds += seconds
         save_checkpoint(self._folder / run_folder.CHECKPOINT, self._trainee, self._progress)

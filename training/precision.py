@@ -1,7 +1,8 @@
 """Which arithmetic a network trains in, chosen by what the hardware has."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -23,6 +24,17 @@ def resolve_precision(wanted: str) -> str:
     if wanted != "auto":
         return wanted
     return "mixed_bfloat16" if GAINS_BY_BFLOAT16[keras.backend.backend()]() else "float32"
+
+
+@contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """What is built meanwhile computes in this Keras dtype policy; the one before is back afterwards."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def resolve_jit() -> bool:

@@ -1,5 +1,6 @@
 """Before the first step: the split's frames in the cache, and what the run depends on in environment.json."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from shell.files import read_json, write_json
 from training.logs import environment
 from training.loop import Data
 from training.precision import resolve_precision
-from training.run_folder import ENVIRONMENT, preprocessing_of
+from training.run_folder import ENVIRONMENT, preprocessing_of, read_teacher
 
 
 def prepare(folder: Path, recipe: Recipe, dataset: Dataset, split: Split, *, command: str) -> Data:
@@ -39,6 +40,7 @@ def prepare(folder: Path, recipe: Recipe, dataset: Dataset, split: Split, *, com
         )
 
     data = Data(train=cached("train"), val=cached("val"))
+    teacher = read_teacher(folder)
     write_environment(
         folder / ENVIRONMENT,
         environment(
@@ -46,6 +48,7 @@ def prepare(folder: Path, recipe: Recipe, dataset: Dataset, split: Split, *, com
             seed=recipe.seed,
             precision=resolve_precision(recipe.precision),
             data_digest=dataset.digest(),
+            teacher=None if teacher is None else dataclasses.asdict(teacher),
         ),
     )
     return data

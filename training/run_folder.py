@@ -21,8 +21,9 @@ from postprocessing.quality import QualityModel
 from recipes.base import Recipe, from_dict, to_dict
 from shell.errors import UserError
 from shell.files import atomic_path, read_json, sha256_of, write_json
+from training.precision import dtype_policy
 
-RECIPE, SPLIT, START = "recipe.json", "split.json", "start.json"
+RECIPE, SPLIT, START, TEACHER = "recipe.json", "split.json", "start.json", "teacher.json"
 MODEL, MODEL_CARD = "model.keras", "model.json"
 CALIBRATION, QUALITY = "calibration.json", "quality.json"
 HISTORY, ENVIRONMENT, CHECKPOINT = "history.csv", "environment.json", "checkpoint"
@@ -115,10 +116,32 @@ class StartingWeights:
     network: str | None = None
 
 
+@dataclass(frozen=True)
+class TeacherRecord:
+    """The run that a student learns from.
+
+    Attributes:
+        folder: its run folder, absolute.
+        model: its network.
+        recipe: the name of its recipe.
+        sha256: of its `model.keras`.
+    """
+
+    folder: str
+    model: str
+    recipe: str
+    sha256: str
+
+
 def begin_run(
-    folder: Path, recipe: Recipe, split: Split, data_spec: str, start: StartingWeights = StartingWeights()
+    folder: Path,
+    recipe: Recipe,
+    split: Split,
+    data_spec: str,
+    start: StartingWeights = StartingWeights(),
+    teacher: TeacherRecord | None = None,
 ) -> None:
-    """Writes what fixes a run before its first step: starting weights, split, and the recipe last.
+    """Writes what fixes a run before its first step: starting weights, teacher if any, split, and the recipe last.
 
     Raises:
         UserError: the folder already holds a run (it is never overwritten).
@@ -126,6 +149,8 @@ def begin_run(
     if (folder / RECIPE).exists():
         raise UserError(f"{folder}: holds a run already; give another --out, or go on with it by --resume {folder}")
     write_json(folder / START, dataclasses.asdict(start))
+    if teacher is not None:
+        write_json(folder / TEACHER, dataclasses.asdict(teacher))
     write_json(folder / SPLIT, {"data": data_spec, **split.to_dict()})
     write_json(folder / RECIPE, to_dict(recipe))
 
@@ -164,6 +189,21 @@ def read_start(folder: Path) -> StartingWeights:
         raise UserError(f"{folder / START}: not what a run starts from ({error}); train anew") from error
 
 
+def read_teacher(folder: Path) -> TeacherRecord | None:
+    """The teacher that a run began with; None where it has none.
+
+    Raises:
+        UserError: a damaged file.
+    """
+    path = folder / TEACHER
+    if not path.is_file():
+        return None
+    try:
+        return TeacherRecord(**read_json(path))
+    except TypeError as error:
+        raise UserError(f"{path}: not what names a teacher ({error}); train anew") from error
+
+
 def save_model(folder: Path, model: keras.Model, *, epoch: int, monitor: str, value: float) -> None:
     """Writes the best model so far and, after it, the card with its SHA-256."""
     with atomic_path(folder / MODEL) as path:
@@ -199,12 +239,8 @@ def load_run(folder: Path) -> Run:
     """
     recipe = read_recipe(folder)
     split, data_spec = read_split(folder)
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
+    with dtype_policy("float32"):
         model = build_model(recipe)
-    finally:
-        keras.config.set_dtype_policy(policy)
     load_weights(model, folder)
     path, quality_path = folder / CALIBRATION, folder / QUALITY
     return Run(

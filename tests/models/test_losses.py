@@ -5,6 +5,7 @@ from models.losses import (
     LOSSES,
     categorical_crossentropy,
     dice_crossentropy,
+    distillation,
     foreground_dice,
     loss_by_name,
     multiclass_dice,
@@ -100,3 +101,37 @@ def test_the_weighted_sum_has_a_fifth_of_the_dice():
     )
     with pytest.raises(ValueError, match="`weights` must be positive numbers, one per channel"):
         weighted_crossentropy_dice((1.0, 0.0, 1.0))
+
+
+def test_a_student_that_says_what_its_teacher_says_has_nothing_to_learn():
+    for temperature in (0.5, 1.0, 4.0):
+        np.testing.assert_allclose(distillation(PREDICTION, PREDICTION, temperature=temperature), [0.0], atol=1e-6)
+
+
+TEACHER = np.array([[[[0.8, 0.2]], [[0.5, 0.5]]]], np.float32)
+STUDENT = np.array([[[[0.5, 0.5]], [[0.9, 0.1]]]], np.float32)
+
+
+def test_distillation_by_hand():
+    first = 0.8 * np.log(0.8 / 0.5) + 0.2 * np.log(0.2 / 0.5)
+    second = 0.5 * np.log(0.5 / 0.9) + 0.5 * np.log(0.5 / 0.1)
+    np.testing.assert_allclose(distillation(TEACHER, STUDENT, temperature=1.0), [(first + second) / 2], rtol=1e-5)
+
+
+def test_a_temperature_of_two_takes_the_square_roots_of_the_odds():
+    """At T = 2 the odds 4 : 1 are 2 : 1, 9 : 1 are 3 : 1; and the loss is four times what it then is."""
+    first = 2 / 3 * np.log((2 / 3) / 0.5) + 1 / 3 * np.log((1 / 3) / 0.5)
+    second = 0.5 * np.log(0.5 / 0.75) + 0.5 * np.log(0.5 / 0.25)
+    np.testing.assert_allclose(distillation(TEACHER, STUDENT, temperature=2.0), [2 * (first + second)], rtol=1e-5)
+
+
+def test_a_certain_teacher_is_learnt_from_without_infinities():
+    certain = np.array([[[[1.0, 0.0]]]], np.float32)
+    for student in (certain, certain[..., ::-1]):
+        assert np.isfinite(np.asarray(distillation(certain, student, temperature=1.0))).all()
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf")])
+def test_a_temperature_is_positive(temperature):
+    with pytest.raises(ValueError, match=rf"`temperature` must be positive\. Received: {temperature}"):
+        distillation(TEACHER, STUDENT, temperature=temperature)

@@ -4,7 +4,7 @@ from keras import ops
 
 from models.boxes import crop_one_hot, reference_box
 from models.losses import LOSSES, multiclass_dice, weighted_crossentropy
-from models.objectives import CLIP, OBJECTIVES, objective
+from models.objectives import CLIP, OBJECTIVES, coarse_reference, deeply_supervised, objective
 
 STRUCTURES = ("BACKGROUND", "LV", "MYO", "LA")
 WHOLE = (0.0, 1.0, 0.0, 1.0)
@@ -149,3 +149,26 @@ def test_wrong_names_say_what_is_known(heart, probabilities):
         ValueError, match=r"`loss` lu_net needs the outputs box, first_probabilities.*probabilities; choose"
     ):
         make("lu_net")(heart, {"probabilities": probabilities})
+
+
+def test_a_coarse_pixel_has_the_shares_of_its_fine_ones():
+    labels = np.array([[[0, 1, 2, 2], [1, 1, 2, 2]]])
+    coarse = np.asarray(coarse_reference(one_hot(labels), (1, 2)))
+    np.testing.assert_array_equal(coarse, [[[[0.25, 0.75, 0, 0], [0, 0, 1, 0]]]])
+    with pytest.raises(ValueError, match=r"`grid` must divide the reference's, 2 x 4\. Received: \(2, 3\)"):
+        coarse_reference(one_hot(labels), (2, 3))
+
+
+def test_a_side_weighs_as_much_as_its_grid(heart, probabilities):
+    side = probabilities[:, ::2, ::2]
+    plain = make("dice_crossentropy")
+    total = deeply_supervised(plain, ["side"])(heart, {"probabilities": probabilities, "side": side})
+    fine = plain(heart, {"probabilities": probabilities})
+    coarse = plain(coarse_reference(heart, (4, 5)), {"probabilities": side})
+    np.testing.assert_allclose(total, (np.asarray(fine) + 0.5 * np.asarray(coarse)) / 1.5, rtol=1e-6)
+
+
+def test_nothing_beside_the_answer_leaves_the_objective_as_it_is(heart, probabilities):
+    plain = make("multiclass_dice")
+    outputs = {"probabilities": probabilities}
+    np.testing.assert_array_equal(deeply_supervised(plain, [])(heart, outputs), plain(heart, outputs))

@@ -12,6 +12,7 @@ from recipes import (
     OPTIONS,
     RECIPES,
     annulus,
+    cart,
     cmr,
     hinge_points,
     improved_resunet,
@@ -200,6 +201,18 @@ def test_options_are_of_a_network_that_takes_them(model: str, name: str) -> None
     assert build(model, input_shape=(32, 32, 1), classes=3, width=0.125, **options).count_params() > 0
 
 
+def test_the_carts_recipe_is_ours_and_says_how_the_network_is_taught() -> None:
+    recipe = RECIPES["cart"]
+    named = {"name", "paper", "model", "deep_supervision", "distillation_weight", "distillation_temperature"}
+    of_both = [
+        {f.name: getattr(one, f.name) for f in dataclasses.fields(Recipe) if f.name not in named}
+        for one in (recipe, RECIPES["annulus"])
+    ]
+    assert of_both[0] == of_both[1]
+    assert recipe.deep_supervision == ("decoder_3_conv2_relu", "decoder_2_conv2_relu")
+    assert with_settings(recipe, ["deep_supervision=none"]).deep_supervision == ()
+
+
 def test_every_network_has_a_recipe() -> None:
     from models import MODELS
 
@@ -238,7 +251,7 @@ def test_every_field_of_a_papers_recipe_names_its_source(module: str, line: str)
     assert re.search(r"# (§|Table |ASSUMED: |ours: |the paper )", line), f"{module}: {line.strip()}"
 
 
-@pytest.mark.parametrize("module", [hinge_points, vds_unet, improved_resunet, lu_net, cmr, annulus])
+@pytest.mark.parametrize("module", [hinge_points, vds_unet, improved_resunet, lu_net, cmr, annulus, cart])
 def test_a_recipes_head_is_a_command_that_runs_it(module: ModuleType) -> None:
     assert module.__doc__ is not None
     command = re.search(r"`python train\.py --model (\w+)(?: --recipe (\w+))? --data (\w+):PATH`", module.__doc__)

@@ -29,6 +29,12 @@ OTHER: dict[str, tuple[str, Any]] = {
     "box_structures": ("lv, myo,LA", ("LV", "MYO", "LA")),
     "box_margin": ("0.15", 0.15),
     "box_weight": ("5", 5.0),
+    "deep_supervision": (
+        "decoder_3_conv2_relu, decoder_2_conv2_relu",
+        ("decoder_3_conv2_relu", "decoder_2_conv2_relu"),
+    ),
+    "distillation_weight": ("0.5", 0.5),
+    "distillation_temperature": ("4", 4.0),
     "oracle_margin": ("0.3", 0.3),
     "optimizer": ("rmsprop", "rmsprop"),
     "learning_rate": ("5e-4", 5e-4),
