@@ -3,20 +3,20 @@
 import math
 import platform
 import sys
-import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from cart.augmented import tta_spread
-from cart.frames import Frame, read_frame
-from cart.measure import ImageMeasurement, MeasurementSpec, Predictor, measure_image
+from cart.frames import BrokenFrame, Frame, read_frames
+from cart.measure import Box, ImageMeasurement, MeasurementSpec, Predictor, measure_image
 from data_pipeline.sample import View
 from postprocessing.hinge_points import HingePoints
 from shell.command import describe
 from shell.errors import UserError
+from shell.version import project_version
 
 Record = dict[str, Any]
 """One row of measurements.json: strings, numbers, None, lists and dicts of those."""
@@ -47,7 +47,9 @@ LIBRARIES = {
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of one input: its record, and unless it failed the frame and its measurement."""
+    """What became of one frame of an input, or of an input that could not be opened: its record, and unless it failed
+    the frame and its measurement.
+    """
 
     record: Record
     frame: Frame | None = None
@@ -64,66 +66,92 @@ def measure_files(
     anterior_side: str | None = None,
     tta: int = 0,
 ) -> Iterator[FileResult]:
-    """Measures each file in turn. One that fails gives a result that says so, and the next one is measured.
+    """Measures each file in turn, of a cine or a video each frame. What fails gives a result that says so, and the next
+    one is measured.
 
     Args:
-        paths: image files.
+        paths: image files, cines and videos.
         predictor: the network.
         spec: how it is measured.
-        view: overrides what the files' names say.
+        view: overrides what the files' names and headers say.
         spacing_mm: overrides their headers.
         anterior_side: overrides the orientation table.
         tta: on so many changed copies of each frame the hinge points are looked for again, and their spread is told.
     """
+
+    def measured(frame: Frame) -> FileResult:
+        measurement = measure_image(
+            frame.image,
+            frame.spacing_mm,
+            frame.view,
+            frame.phase,
+            predictor=predictor,
+            spec=spec,
+            anterior_side=anterior_side,
+        )
+        record = measurement_record(frame, measurement)
+        if tta:
+            spread = tta_spread(frame.image, predictor, spec, tta, seed=0, spacing_mm=frame.spacing_mm)
+            record["tta_spread"] = spread if math.isfinite(spread) else None
+        return FileResult(record, frame, measurement)
+
     for path in paths:
-        try:
-            frame = read_frame(path, view=view, spacing_mm=spacing_mm)
-            measurement = measure_image(
-                frame.image,
-                frame.spacing_mm,
-                frame.view,
-                frame.phase,
-                predictor=predictor,
-                spec=spec,
-                anterior_side=anterior_side,
-            )
-            spread = tta_spread(frame.image, predictor, spec, tta, seed=0, spacing_mm=frame.spacing_mm) if tta else None
-        except (UserError, OSError, ValueError) as error:
-            message = describe(error)
-            yield FileResult(
-                {
-                    "input": str(path),
-                    "status": FAILED,
-                    "error": message if str(path) in message else f"{path}: {message}",
-                }
-            )
-        else:
-            record = measurement_record(frame, measurement)
-            if spread is not None:
-                record["tta_spread"] = spread if math.isfinite(spread) else None
-            yield FileResult(record, frame, measurement)
+        yield from _of_file(path, view, spacing_mm, measured)
+
+
+def _of_file(
+    path: Path, view: View | None, spacing_mm: tuple[float, float] | None, measured: Callable[[Frame], FileResult]
+) -> Iterator[FileResult]:
+    try:
+        for frame in read_frames(path, view=view, spacing_mm=spacing_mm).frames:
+            if isinstance(frame, BrokenFrame):
+                yield FileResult(_failure(path, frame.error, frame))
+                continue
+            try:
+                yield measured(frame)
+            except (UserError, OSError, ValueError) as error:
+                yield FileResult(_failure(path, describe(error), frame))
+    except (UserError, OSError, ValueError) as error:
+        yield FileResult(_failure(path, describe(error)))
+
+
+def _failure(path: Path, message: str, frame: Frame | BrokenFrame | None = None) -> Record:
+    record = {
+        "input": str(path),
+        "status": FAILED,
+        "error": message if str(path) in message else f"{path}: {message}",
+    }
+    if frame is not None and frame.index is not None:
+        record |= {"frame_index": frame.index, "time_ms": frame.time_ms}
+    return record
 
 
 def measurement_record(frame: Frame, measurement: ImageMeasurement) -> Record:
-    """One measured frame as plain JSON values, on the image's own grid.
+    """One measured frame as plain JSON values, in the pixels of the file's own frame.
 
-    Points are (row, col) pixels, pixel centres; a box is (row_min, row_max, col_min, col_max), pixel edges.
+    Points are (row, col) pixels, pixel centres; a box is (row_min, row_max, col_min, col_max), pixel edges, and so is
+    `region_px`, the part of the file's frame that was measured (None: all of it). `notes` say why a file that has
+    something on its pixel pitch or its B-mode region was not believed.
     """
-    found, calibrated = measurement.frame, measurement.calibrated
+    found, calibrated, origin = measurement.frame, measurement.calibrated, frame.origin_px
     return {
         "input": str(frame.path),
+        "frame_index": frame.index,
+        "time_ms": frame.time_ms,
         "view": frame.view.value if frame.view else None,
         "phase": frame.phase.value if frame.phase else None,
         "spacing_mm": list(frame.spacing_mm) if frame.spacing_mm else None,
         "anterior_side": measurement.anterior_side,
         "status": found.status,
         "flags": list(found.flags),
-        "hinge_points_px": _points(found.hinge_points) if found.hinge_points else None,
+        "hinge_points_px": _points(found.hinge_points, origin) if found.hinge_points else None,
         "annulus_diameter": float(found.annulus_diameter) if found.annulus_diameter is not None else None,
         "unit": found.unit,
-        "box_px": list(measurement.box) if measurement.box else None,
+        "box_px": _moved(measurement.box, origin) if measurement.box else None,
+        "region_px": list(frame.region) if frame.region else None,
+        "notes": list(dict.fromkeys(note for note in (frame.spacing_note, frame.region_note) if note)),
         "calibrated": {
-            "hinge_points_px": _points(calibrated.hinge_points),
+            "hinge_points_px": _points(calibrated.hinge_points, origin),
             "annulus_diameter": float(calibrated.annulus_diameter),
         }
         if calibrated
@@ -137,6 +165,8 @@ def csv_row(record: Record) -> dict[str, str | float]:
     spacing = record.get("spacing_mm") or ("", "")
     row = {
         "input": record["input"],
+        "frame_index": _or_empty(record.get("frame_index")),
+        "time_ms": _or_empty(record.get("time_ms")),
         "view": record.get("view") or "",
         "phase": record.get("phase") or "",
         "spacing_row_mm": spacing[0],
@@ -163,7 +193,7 @@ def csv_row(record: Record) -> dict[str, str | float]:
         "abstained": _or_empty(record.get("abstained")),
         "tta_spread": _or_empty(record.get("tta_spread")),
     }
-    return row | {"error": record.get("error", "")}
+    return row | {"notes": "; ".join(record.get("notes", ())), "error": record.get("error", "")}
 
 
 def summary_line(record: Record) -> str:
@@ -174,6 +204,9 @@ def summary_line(record: Record) -> str:
     if record["status"] == FAILED:
         return f"failed: {record['error']}"
     words = [record[key] for key in ("view", "phase") if record[key]]
+    if record.get("frame_index") is not None:
+        time_ms = record["time_ms"]
+        words.insert(0, f"frame {record['frame_index']}" + ("" if time_ms is None else f" at {time_ms:.0f} ms"))
     diameter, calibrated = record["annulus_diameter"], record["calibrated"]
     words.append(
         STATUS_WORDS.get(record["status"], record["status"]) if diameter is None else f"{diameter:.1f} {record['unit']}"
@@ -199,8 +232,8 @@ def summary_line(record: Record) -> str:
 
 def software_versions() -> dict[str, str]:
     """Versions of this program, of Python and of the libraries that this process has loaded and results depend on."""
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    versions = {project["name"]: project["version"], "python": platform.python_version()}
+    name, number = project_version()
+    versions = {name: number, "python": platform.python_version()}
     for module, packages in LIBRARIES.items():
         if module in sys.modules:
             versions |= {package: found for package in packages if (found := _version(package))}
@@ -232,5 +265,13 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _points(points: HingePoints) -> dict[str, list[float]]:
-    return {"amvl": [float(v) for v in points.amvl], "pmvl": [float(v) for v in points.pmvl]}
+def _points(points: HingePoints, origin: tuple[int, int]) -> dict[str, list[float]]:
+    return {
+        name: [float(value) + first for value, first in zip(point, origin, strict=True)]
+        for name, point in (("amvl", points.amvl), ("pmvl", points.pmvl))
+    }
+
+
+def _moved(box: Box, origin: tuple[int, int]) -> list[float]:
+    top, bottom, left, right = box
+    return [top + origin[0], bottom + origin[0], left + origin[1], right + origin[1]]

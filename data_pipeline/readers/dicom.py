@@ -91,7 +91,6 @@ DECODERS: Mapping[str, str] = {
 """Transfer syntax of compressed pixels → what decodes it. Others (MPEG, HEVC, HTJ2K, JPEG XL) are refused by name."""
 
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
-JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 
 VIEWS: Mapping[tuple[str, str], View] = {
     ("SCT", "399214001"): View.A4C,
@@ -424,7 +423,7 @@ def _decode(content: bytes, layout: Layout, vr: str) -> Array:
     plugin = ""
     if layout.syntax.is_encapsulated:
         plugin = DECODERS[layout.syntax]
-        if plugin == "gdcm" and layout.syntax not in JPEG_2000:
+        if plugin == "gdcm":
             _require_whole_jpeg(content)
         content = encapsulate([content], has_bot=False)
     decoder = get_decoder(layout.syntax)
@@ -437,10 +436,8 @@ def _decode(content: bytes, layout: Layout, vr: str) -> Array:
 
 
 def _require_whole_jpeg(content: bytes) -> None:
-    """A JPEG or JPEG-LS frame ends with its end mark (of JPEG 2000 some writers leave it out); a decoder fills up in
-    silence what is cut off.
-    """
-    if not content.rstrip(b"\0").endswith(JPEG_END):  # some writers pad by more than the byte that makes it even
+    """A JPEG, JPEG-LS or JPEG 2000 frame ends with its end mark; a decoder fills up in silence what is cut off."""
+    if not content.rstrip(b"\0\xff").endswith(JPEG_END):  # what stands after it makes the length even
         raise ValueError("no end mark")
 
 
