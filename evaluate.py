@@ -23,6 +23,7 @@ from data_pipeline.splits import Split
 from evaluation.bounds import Bounds, read_bounds
 from evaluation.boxes import reference_box
 from evaluation.comparison import compare
+from evaluation.corrections import require_correctable, take_corrections, write_masks
 from evaluation.folder import UNREADABLE_FILE, copy_kept, read_folder, write_measures
 from evaluation.frames import reference_measurement
 from evaluation.predictions import load_prediction
@@ -44,6 +45,7 @@ EXAMPLES = """examples:
   python evaluate.py --run runs/first --data camus:PATH --split all       other data, every patient
   python evaluate.py --bundle bundles/first/tflite-float32 --data phantom --split test
   python evaluate.py --again runs/first/evaluation/camus-test --bounds bounds.json    without the network
+  python evaluate.py --again runs/cmr/evaluation/acdc-test --corrected DIR            masks corrected by hand besides
   python evaluate.py --compare runs/first runs/second                     pair by pair, the first as baseline
 """
 PARTS = ("train", "val", "test", "all")
@@ -83,7 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             bounds = read_bounds(arguments.bounds)
         out = arguments.out or arguments.again
         with atomic_folder(out, marker="summary.json") as folder:
-            report = evaluate_again(arguments.again, folder, about, changed(spec, arguments), bounds)
+            report = evaluate_again(
+                arguments.again, folder, about, changed(spec, arguments), bounds, corrected=arguments.corrected
+            )
         return said(out, report.name, pdf=arguments.pdf)
     start_backend()
     source = load_run_source(arguments.run) if arguments.run else load_bundle_source(arguments.bundle)
@@ -93,12 +97,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UsageError("a bundle carries no data; give --data SPEC")
     bounds = read_bounds(arguments.bounds) if arguments.bounds else Bounds()
     dataset = open_dataset(data_spec, structures=source.spec.structures)
+    if arguments.corrected:
+        require_correctable(dataset)
     is_own = data_spec == source.data_spec
     part = arguments.split or ("test" if is_own else "all")
     cases = choose_cases(dataset, part, source, is_own=is_own)
     out = arguments.out or default_folder(source) / f"{dataset.name}-{part}"
     with atomic_folder(out, marker="summary.json") as folder:
-        report = evaluate(source, dataset, cases, part, folder, bounds=bounds, tta=arguments.tta or 0)
+        report = evaluate(
+            source,
+            dataset,
+            cases,
+            part,
+            folder,
+            bounds=bounds,
+            tta=arguments.tta or 0,
+            corrected=arguments.corrected,
+        )
     return said(out, report.name, pdf=arguments.pdf)
 
 
@@ -135,6 +150,12 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         help="measure N changed copies of each frame too: the spread of the hinge points, N times the time",
     )
+    parser.add_argument(
+        "--corrected",
+        metavar="DIR",
+        type=Path,
+        help="short-axis volumes: masks that a physician corrected, for what correction brings (docs/evaluation.md)",
+    )
     parser.add_argument("--pdf", action="store_true", help="write the report as PDF too")
     add_debug_option(parser)
     arguments = parser.parse_args(argv)
@@ -143,7 +164,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     if arguments.tta is not None and arguments.tta < 1:
         raise UsageError(f"--tta must be 1 or more. Received: {arguments.tta}")
     for name, senseless in {
-        "compare": ("data", "split", "calibration", "bounds", "tta"),
+        "compare": ("data", "split", "calibration", "bounds", "tta", "corrected"),
         "again": ("data", "split", "tta"),
     }.items():
         given = [f"--{option}" for option in senseless if getattr(arguments, option) is not None]
@@ -239,9 +260,18 @@ def choose_cases(dataset: Dataset, part: str, source: Source, *, is_own: bool) -
 
 
 def evaluate(
-    source: Source, dataset: Dataset, cases: Sequence[Case], part: str, folder: Path, *, bounds: Bounds, tta: int = 0
+    source: Source,
+    dataset: Dataset,
+    cases: Sequence[Case],
+    part: str,
+    folder: Path,
+    *,
+    bounds: Bounds,
+    tta: int = 0,
+    corrected: Path | None = None,
 ) -> Path:
     """Measures the cases and writes everything about them into `folder`; returns the report's path there."""
+    corrections = take_corrections(corrected, dataset, cases, folder) if corrected else None
     unreadable = predict_all(cases, dataset.load, folder, predictor=source.predictor, spec=source.spec, tta=tta)
     write_json(folder / UNREADABLE_FILE, unreadable)
     write_json(folder / "recipe.json", to_dict(source.recipe))
@@ -258,7 +288,9 @@ def evaluate(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "n_cases": len(cases),
         "cases": [case.case_id for case in cases],
+        **({"corrected": corrections} if corrections else {}),
     }
+    write_masks(folder, dataset, cases)
     return finish(folder, dataset, cases, about, source.spec, bounds)
 
 
@@ -279,8 +311,18 @@ def finish(
     return write_report(folder)
 
 
-def evaluate_again(before: Path, folder: Path, about: Mapping[str, Any], spec: MeasurementSpec, bounds: Bounds) -> Path:
+def evaluate_again(
+    before: Path,
+    folder: Path,
+    about: Mapping[str, Any],
+    spec: MeasurementSpec,
+    bounds: Bounds,
+    *,
+    corrected: Path | None = None,
+) -> Path:
     """Measures the stored predictions of an evaluation once more, without its network, into a new folder.
+
+    What was corrected stays so, unless other corrections are given.
 
     Raises:
         UserError: the data are no longer those that were predicted on.
@@ -293,7 +335,11 @@ def evaluate_again(before: Path, folder: Path, about: Mapping[str, Any], spec: M
     by_id = {case.case_id: case for case in dataset.cases}
     cases = [by_id[name] for name in about["cases"]]
     copy_kept(before, folder)
-    return finish(folder, dataset, cases, {**about, "measured_again": this_command()}, spec, bounds)
+    about = {**about, "measured_again": this_command()}
+    if corrected:
+        about["corrected"] = take_corrections(corrected, dataset, cases, folder)
+    write_masks(folder, dataset, cases)
+    return finish(folder, dataset, cases, about, spec, bounds)
 
 
 def draw_samples(

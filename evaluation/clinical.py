@@ -48,6 +48,7 @@ def _agreement(patients: Sequence[Rows], structure: str, reference: str, predict
         "loa": bland_altman.limits_of_agreement,
         "loa_lower": bland_altman.lower,
         "loa_upper": bland_altman.upper,
+        "sd": bland_altman.limits_of_agreement / agreement.LIMITS_OF_AGREEMENT_SD,
         "mae": agreement.mean_absolute_error(target, measured),
         "mean_reference": agreement.mean(target),
         "mean_predicted": agreement.mean(measured),

@@ -9,11 +9,21 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.sample import Phase
+from data_pipeline.sample import Phase, View
 from evaluation.boxes import BOX_IOU, BOX_OUT
 from evaluation.frames import PIXEL_ACCURACY
 from evaluation.hinge_points import POINTS
-from evaluation.rows import ANNULUS, BOX, CALIBRATED, CONSTRUCTED, FRAME, NOT_FOUND_BY_NETWORK, CaseRow, subgroup
+from evaluation.rows import (
+    ANNULUS,
+    BOX,
+    CALIBRATED,
+    CONSTRUCTED,
+    FRAME,
+    NOT_FOUND_BY_NETWORK,
+    VOLUME,
+    CaseRow,
+    subgroup,
+)
 from evaluation.summary_blocks import Json
 from metrics import agreement
 from metrics.bootstrap import Interval, bootstrap_interval, bootstrap_mean, bootstrap_median
@@ -28,9 +38,11 @@ OVERLAPS = ("dice", "surface_dice")
 DISTANCES = ("mean_absolute_distance", "hausdorff", "hausdorff95")
 VOLUMES = {
     "clinical": ("LV", ("edv", "esv", "ef")),
+    "clinical_rv": ("RV", ("edv", "esv", "ef")),
+    "clinical_mass": ("MYO", ("mass_ed", "mass_es")),
     "clinical_la": ("LA", ("lav_ed", "lav_es", "lav_discs_ed", "lav_discs_es")),
 }
-"""Block of the summary → structure and quantities, from two views."""
+"""Block of the summary → structure and quantities, from two views or a stack of slices."""
 OUTLIER = "OUTLIER"
 OUTLIERS = ("geometric", "anatomical")
 
@@ -84,8 +96,9 @@ def confidence_block(rows: Iterable[CaseRow], *, seed: int = SEED, resamples: in
           `annulus.mae_U.A4C-ED`, `annulus.median_bias_U.A4C-ED` … of one view and phase;
         - `hinge_constructed.distance_U.median` where the truth is constructed; `hinge.failed_share`: frames without
           hinge errors;
+        - of short-axis slices and volumes `dice_volume.LV`, `hausdorff.LV_U.median`, `hausdorff_volume.LV_mm.median`;
         - `clinical.edv.r`, `clinical.edv.bias` (mean), `clinical.edv.mae`, likewise of `esv` and `ef`, and
-          `clinical_la.lav_es.r` …;
+          `clinical_la.lav_es.r`, `clinical_rv.edv.r`, `clinical_mass.mass_ed.r` …;
         - `localisation.iou`, `localisation.out_share`; `outliers.geometric`, `outliers.anatomical`, `outliers.both`:
           share of the patients judged.
 
@@ -122,6 +135,12 @@ def _outlines(index: Index) -> Iterator[Figure]:
         elif metric in DISTANCES:
             for unit, of_unit in _by_unit(rows).items():
                 yield _figure(f"{metric}.{structure}_{unit}", _values(of_unit), bootstrap_mean)
+                if metric == "hausdorff" and rows[0].view == View.SAX.value:
+                    yield _figure(f"{metric}.{structure}_{unit}.median", _values(of_unit), bootstrap_median)
+        elif metric == "dice" + VOLUME:
+            yield _figure(f"{metric}.{structure}", _values(rows), bootstrap_mean)
+        elif metric == "hausdorff" + VOLUME:
+            yield _figure(f"{metric}.{structure}_mm.median", _values(rows), bootstrap_median)
 
 
 def _hinge_points(index: Index) -> Iterator[Figure]:

@@ -10,6 +10,7 @@ from cart.measure import MeasurementSpec
 from data_pipeline.sample import Case
 from evaluation.bounds import Bounds
 from evaluation.calibration import calibrated_rows, in_sample_calibration
+from evaluation.corrections import CORRECTED, MASKS
 from evaluation.measure import Load
 from evaluation.outliers import outlier_rows
 from evaluation.rows import CALIBRATED_IN_SAMPLE, CaseRow, write_cases
@@ -89,8 +90,9 @@ def copy_kept(before: Path, folder: Path) -> None:
     for name in KEPT:
         if (before / name).is_file():
             shutil.copyfile(before / name, folder / name)
-    if (before / PREDICTIONS).is_dir():
-        shutil.copytree(before / PREDICTIONS, folder / PREDICTIONS, copy_function=_linked)
+    for name in (PREDICTIONS, CORRECTED, MASKS):
+        if (before / name).is_dir():
+            shutil.copytree(before / name, folder / name, copy_function=_linked)
 
 
 def _linked(source: str, target: str) -> None:

@@ -161,15 +161,20 @@ def reference_measurement(sample: Sample, anterior_side: str) -> FrameMeasuremen
     return measure_labels(sample.labels, spacing_mm=sample.spacing_mm, anterior_side=anterior_side, image=sample.image)
 
 
+def structure_members(structures: Sequence[Structure]) -> dict[str, tuple[Structure, ...]]:
+    """What each name of a structure covers: EPI is LV and MYO, where both are among them."""
+    members: dict[str, tuple[Structure, ...]] = {s.name: (s,) for s in structures if s is not Structure.BACKGROUND}
+    if Structure.LV in structures and Structure.MYO in structures:
+        members[EPI] = (Structure.LV, Structure.MYO)
+    return members
+
+
 def structure_rows(
     frame: Subject, sample: Sample, predicted: npt.NDArray[np.uint8], structures: Sequence[Structure]
 ) -> list[CaseRow]:
     """Overlap and distance of each structure; EPI is added where both LV and MYO are among them."""
-    codes: dict[str, tuple[Structure, ...]] = {s.name: (s,) for s in structures if s is not Structure.BACKGROUND}
-    if Structure.LV in structures and Structure.MYO in structures:
-        codes[EPI] = (Structure.LV, Structure.MYO)
     rows: list[CaseRow] = []
-    for name, members in codes.items():
+    for name, members in structure_members(structures).items():
         if sample.labels is None:
             rows += [frame.failed_row(name, metric, "ratio", NO_REFERENCE) for metric in RATIOS]
             rows += [frame.failed_row(name, metric, frame.unit, NO_REFERENCE) for metric in DISTANCES]

@@ -4,10 +4,11 @@ A network is asked once. What it says of a frame is kept whole (`predictions.py`
 the reference: at once, where a calibration is fitted, or later and in several processes (`stored.py`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from cart.measure import (
     FIRST_PROBABILITIES,
@@ -20,7 +21,7 @@ from cart.measure import (
     segmented,
 )
 from data_pipeline.regions import ReferenceBox, chosen_region
-from data_pipeline.sample import Case, Sample
+from data_pipeline.sample import Case, Sample, View
 from evaluation.boxes import box_rows
 from evaluation.frames import ORACLE_MARGIN, first_rows, frame_rows, subject_of
 from evaluation.patients import patient_rows
@@ -28,6 +29,7 @@ from evaluation.predictions import Prediction, prediction_of
 from evaluation.quality import TTA_SPREAD, quality_rows
 from evaluation.rows import BOX, FRAME, NO_SEGMENTATION, UNKNOWN_ORIENTATION, UNREADABLE, CaseRow
 from evaluation.shapes import shape_rows
+from evaluation.short_axis import Slice, short_axis_rows
 from postprocessing.measurement import FrameMeasurement
 from shell.progress import progress
 
@@ -173,11 +175,38 @@ def measured_frames(
         yield MeasuredFrame(sample, prediction, tuple(rows_of_frame(sample, prediction, spec)))
 
 
-def rows_of_patient(frames: Sequence[tuple[Sample, Prediction]], spec: MeasurementSpec) -> list[CaseRow]:
-    """All rows of one patient: its frames', and behind them its volumes'; none of no frame."""
+def rows_of_patient(
+    frames: Sequence[tuple[Sample, Prediction]],
+    spec: MeasurementSpec,
+    *,
+    corrected: Mapping[str, npt.NDArray[np.uint8]] | None = None,
+    unreadable: Sequence[Case] = (),
+) -> list[CaseRow]:
+    """All rows of one patient: its frames', and behind them its volumes'; none of no frame.
+
+    Args:
+        frames: that could be read.
+        spec: how the network's output is measured.
+        corrected: (H, W) structure codes of the short-axis slices that were corrected by hand, by case; None where
+            nothing is corrected, in any patient.
+        unreadable: the patient's other frames: a volume of slices lacks them. Their own rows are not made here.
+    """
     rows = [row for sample, prediction in frames for row in rows_of_frame(sample, prediction, spec)]
-    if frames:
-        rows += patient_rows([(sample, prediction.measurement()) for sample, prediction in frames])
+    apical = [(sample, prediction.measurement()) for sample, prediction in frames if sample.view is not View.SAX]
+    if apical:
+        rows += patient_rows(apical)
+    slices = [
+        Slice(
+            sample,
+            prediction.label_map,
+            None if corrected is None else corrected.get(sample.case_id, prediction.label_map),
+        )
+        for sample, prediction in frames
+        if sample.view is View.SAX
+    ]
+    lost = [case for case in unreadable if case.view is View.SAX]
+    if spec.segments and (slices or lost):
+        rows += short_axis_rows(slices, rows, structures=spec.structures, unreadable=lost)
     return rows
 
 

@@ -7,7 +7,7 @@ of either border. Frames of other views are not judged.
 
 A patient is judged only where all four frames can be: a patient with one frame, and that one well, is not known to be
 well. Its row says what is missing, and the summary lists apart from the share which of such patients are beyond a bound
-on the frames that they have.
+on the frames that they have. A patient of whom there are short-axis slices alone is not asked for.
 """
 
 from collections import Counter, defaultdict
@@ -137,20 +137,24 @@ def _judges(frames: Mapping[str, Frame], bounds: Bounds) -> dict[str, Judge]:
 
 
 def _frames(rows: Iterable[CaseRow]) -> tuple[dict[str, Frame], tuple[str, ...]]:
-    """The rows that judging needs of each frame of the two views, and all patients."""
+    """The rows that judging needs of each frame of the two views, and all patients but those of short-axis slices."""
     wanted = {FRAME: {*CHECKS}}
     for border in BORDERS:
         shapes = {measure + suffix for measure in MEASURES for suffix in ("", REFERENCE)}
         wanted[border] = {*DISTANCES, *shapes, "dice", "cpa"}
     frames: dict[str, dict[tuple[str, str], CaseRow]] = {}
     patients: dict[str, None] = {}
+    seen_elsewhere: set[str] = set()
+    seen_in_slices: set[str] = set()
     for row in rows:
         patients[row.patient] = None
+        if row.case != row.patient:
+            (seen_in_slices if row.view == View.SAX.value else seen_elsewhere).add(row.patient)
         if row.view in VIEWS and row.structure != OUTLIER and row.case != row.patient:
             found = frames.setdefault(row.case, {})
             if row.metric in wanted.get(row.structure, ()) or not found:
                 found[row.structure, row.metric] = row  # the first, whatever it is: it says whose frame it is
-    return dict(frames), tuple(patients)
+    return dict(frames), tuple(patient for patient in patients if patient not in seen_in_slices - seen_elsewhere)
 
 
 def _about(frame: Frame) -> CaseRow:

@@ -150,7 +150,7 @@ def _ventricle_rows(
     subject = Subject(patient, patient, view_name, "", "mm")
     edv = _volume_ml(profiles, views, Phase.ED, discs_ml)
     esv = _volume_ml(profiles, views, Phase.ES, discs_ml)
-    results = {"edv": edv, "esv": esv, "ef": _ejection_fraction(edv, esv)}
+    results = {"edv": edv, "esv": esv, "ef": ejection_fraction(edv, esv)}
     return [_row(subject, "LV", name + suffix, result, VOLUME_UNITS[name]) for name, result in results.items()]
 
 
@@ -197,7 +197,7 @@ def _volume_ml(
     return formula(usable[0], usable[-1])
 
 
-def _ejection_fraction(edv: float | str, esv: float | str) -> float | str:
+def ejection_fraction(edv: float | str, esv: float | str) -> float | str:
     """EF in per cent, or the status of what it lacks; both frames' where both are missing."""
     if isinstance(edv, str) or isinstance(esv, str):
         lacking = [status for status in (edv, esv) if isinstance(status, str)]

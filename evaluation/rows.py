@@ -32,6 +32,27 @@ Patients (`patients.py`); `case` is the patient.
   the sector cuts the atrium of either view, so that its volume is too small;
 - OUTLIER (`outliers.py`): `geometric`, `anatomical` and what they are made of (flags), or why a patient is not judged.
 
+Short-axis slices (`short_axis.py`); a slice, `patient001_SAX_ED_s03`, is a frame and has a frame's rows, and besides
+
+- `SLICE`, by its reference: `level` (grade: base 1, mid 2, apex 3), `myocardium_share` (ratio: of the LV's contour,
+  what lies in the myocardium), `basal_50 basal_100` (flags: the cmr_dense_unet paper's criteria, share ≥ 50 % and
+  = 100 %); status `no_lv_in_reference` where there is none. `corrected` (flag): outlines changed by hand.
+
+Volumes, that is a patient's slices of one phase; `case` is `patient001_SAX_ED`. Every metric ends in `_volume`, so that
+no mean over frames takes a volume for one:
+
+- of each structure `dice_volume iou_volume cpa_volume sensitivity_volume` (ratio) of all voxels;
+  `mean_absolute_distance_volume hausdorff_volume hausdorff95_volume` (mm) of the surfaces in three dimensions;
+  `hausdorff_in_plane_volume`, `hausdorff_in_plane_median_volume` (mm): the largest and the median of the slices'
+  `hausdorff`, of those where both masks have the structure;
+- `dice_volume_50 sensitivity_volume_50 hausdorff_volume_50` and `…_100`: the same without the slices that do not meet
+  the criterion; those without LV in the reference stay.
+
+Patients with short-axis slices: of LV and RV `{edv,esv,ef}_{reference,predicted}` (ml, percent) by summation of slices;
+of MYO `{mass_ed,mass_es}_{reference,predicted}` (g); `PATIENT`: `diagnosis_DCM` (flag, 1): the data set's word for the
+patient. What `--corrected` adds: the frames' and the volumes' rows again with the suffix `_corrected`, and of the
+patient `edv_corrected`, …, `mass_es_corrected`; where nothing was corrected they are the prediction's.
+
 Lengths are in mm where the pixel pitch is known and in px where it is not; `unit` says which.
 `status` is `ok`, or says why `value` is empty; no row is left out because its measurement failed.
 """
@@ -72,6 +93,10 @@ NO_VOLUME = "no_volume"
 """The chamber has no extent to take a volume of."""
 SEVERAL_FRAMES = "several_frames"
 """The patient has several frames of one view and phase, so which of them a volume is of is not known."""
+SLICES_DIFFER = "slices_differ"
+"""The slices of a volume differ in size, pixel pitch or distance, so that they are no stack."""
+NO_LV_IN_REFERENCE = "no_lv_in_reference"
+"""The reference of a slice shows no left ventricle, as beyond base and apex: the slice is of no level."""
 NO_CALIBRATION = "no_calibration"
 """None was given, or there was no frame to fit it on."""
 CALIBRATION_UNIT_DIFFERS = "calibration_unit_differs"
@@ -81,9 +106,16 @@ ANNULUS = "ANNULUS"
 FRAME = "FRAME"
 BOX = "BOX"
 EPI = "EPI"
+SLICE, PATIENT = "SLICE", "PATIENT"
+DIAGNOSIS = "diagnosis_"
+"""Begins the metric that says which diagnosis a patient has."""
 
 FIRST = "_first"
 """Suffix of the metrics of a network's first segmentation."""
+VOLUME = "_volume"
+"""Suffix of the metrics of a stack of slices."""
+CORRECTED = "_corrected"
+"""Suffix of what is measured of outlines that a physician corrected."""
 CALIBRATED = "_calibrated"
 CALIBRATED_IN_SAMPLE = "_calibrated_in_sample"
 CONSTRUCTED = "_constructed"
@@ -100,7 +132,7 @@ class CaseRow:
         view, phase: `A4C`, `ED`; empty where unknown or where the row is about the patient.
         structure, metric: what was measured (see the module).
         value: finite, or None where `status` is not `ok`.
-        unit: `ratio`, `mm`, `px`, `ml`, `percent`, `count`, `flag` or `grade`.
+        unit: `ratio`, `mm`, `px`, `ml`, `g`, `percent`, `count`, `flag` or `grade`.
         status: `ok` or the reason why there is no value.
 
     Raises:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from data_pipeline.sample import View
 from evaluation.boxes import BOX_IOU
 from evaluation.hinge_points import POINTS
-from evaluation.rows import ANNULUS, BOX, EPI, NOT_FOUND_BY_NETWORK, OK, CaseRow
+from evaluation.rows import ANNULUS, BOX, EPI, NOT_FOUND_BY_NETWORK, OK, UNDEFINED, CaseRow
 
 SHOWN_FAILURES = 6
 
@@ -84,7 +85,7 @@ def shown_cases(rows: Iterable[CaseRow], *, each: int = 3) -> list[ShownCase]:
 
 
 def _judged(case: str, rows: Sequence[CaseRow]) -> ShownCase | None:
-    """A case with the mean of what it is ranked by; None for what is no frame."""
+    """A case with the mean of what it is ranked by; None for what is no frame, or a slice without heart."""
     by_metric: Mapping[tuple[str, str], CaseRow] = {(row.structure, row.metric): row for row in rows}
     hinge = [by_metric[ANNULUS, f"{point}_error"] for point in POINTS if (ANNULUS, f"{point}_error") in by_metric]
     if not hinge:
@@ -92,6 +93,8 @@ def _judged(case: str, rows: Sequence[CaseRow]) -> ShownCase | None:
     if hinge[0].status not in NOT_FOUND_BY_NETWORK:
         return _mean_of(case, HINGE_ERROR, hinge)
     dices = [row for (structure, metric), row in by_metric.items() if metric == "dice" and structure != EPI]
+    if dices and dices[0].view == View.SAX.value and all(row.status == UNDEFINED for row in dices):
+        return None  # beyond base or apex, and nothing was found there: no failure, and nothing to see
     if dices:
         return _mean_of(case, MEAN_DICE, [row for row in dices if row.value is not None] or dices)
     box = by_metric.get((BOX, BOX_IOU))

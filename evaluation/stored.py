@@ -15,6 +15,7 @@ from cart.augmented import tta_spread
 from cart.measure import MeasurementSpec, Predictor
 from data_pipeline.sample import Case, Sample
 from evaluation.boxes import reference_box
+from evaluation.corrections import read_corrections
 from evaluation.frames import reference_measurement
 from evaluation.measure import Load, predict_frame, rows_of_patient, unreadable_rows
 from evaluation.pictures import case_entry
@@ -134,18 +135,21 @@ class _Measure:
     spec: MeasurementSpec
 
     def __call__(self, cases: Sequence[Case]) -> Patient:
-        unreadable: list[CaseRow] = []
+        unreadable: list[Case] = []
         pictures: list[Json] = []
         read: list[tuple[Sample, Prediction]] = []
         for case in cases:
             path = self.folder / PREDICTIONS / f"{case.case_id}.npz"
             if not path.is_file():
-                unreadable += unreadable_rows(case, self.spec)
+                unreadable.append(case)
                 continue
             sample, prediction = self.load(case), load_prediction(path)
             read.append((sample, prediction))
             pictures.append(self._picture(sample, prediction))
-        return Patient((*unreadable, *rows_of_patient(read, self.spec)), tuple(pictures))
+        rows = [row for case in unreadable for row in unreadable_rows(case, self.spec)]
+        corrected = read_corrections(self.folder, [sample.case_id for sample, _ in read])
+        rows += rows_of_patient(read, self.spec, corrected=corrected, unreadable=unreadable)
+        return Patient(tuple(rows), tuple(pictures))
 
     def _picture(self, sample: Sample, prediction: Prediction) -> Json:
         side = None if sample.view is None else self.spec.anterior_sides.get(sample.view)

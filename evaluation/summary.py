@@ -17,6 +17,10 @@ pixel pitch is unknown):
 - `clinical` {`edv`, `esv` (ml), `ef` (percent): CLINICAL} from two views; `clinical_single_plane` {`A4C`, `A2C`: the
   same from one}; `clinical_constructed`, `clinical_reference_vs_constructed` where the truth is constructed, else {};
   `clinical_la` {`lav_ed`, `lav_es`, `lav_discs_ed`, …, `lav_a4c_ed`, … (ml): CLINICAL} of the left atrium, else {}.
+- Of short-axis slices, else {}: `metrics_volume` {structure: {metric: STATISTICS}} of whole volumes; `clinical` is from
+  the sum of the slices, as are `clinical_rv` {`edv`, `esv`, `ef`: CLINICAL} and `clinical_mass` {`mass_ed`, `mass_es`
+  (g): CLINICAL}; `short_axis`: criteria, levels, diagnoses and corrections, as `short_axis_summary.short_axis_block`
+  says.
 - `confidence` {figure: {`estimate`, `low`, `high`, `n`, `patients`}}: 95 % confidence intervals of the headline
   figures, by patient (`confidence.py` names them); `bootstrap` {`level`, `resamples`, `seed`}: how they are made.
 - `quality`: which measurements to trust, as `quality.quality_block` describes it.
@@ -38,7 +42,7 @@ The blocks:
   `mae` (= `mean_absolute`) and `loa` (1.96 sd)}.
 - CLINICAL: `n`, `failed`, `r`, `bias` (the mean), `loa` (half-width), `loa_lower`, `loa_upper`, `mae`,
   `mean_reference`, `mean_predicted`: as the lu_net paper has them; `r2`: r squared, the cmr_dense_unet paper's
-  "Correlation (R2)"; `determination`: the coefficient of determination, which a bias lowers.
+  "Correlation (R2)"; `determination`: the coefficient of determination, which a bias lowers; `sd` of the differences.
 
 Subgroups are A4C-ED, A4C-ES, A2C-ED, A2C-ES, any other view and phase there is, and all. A frame is off-centre when
 its left atrium is cut off: by construction where that is known, else in the reference, else in the prediction.
@@ -67,9 +71,11 @@ from evaluation.rows import (
     NO_SEGMENTATION,
     NOT_FOUND_BY_NETWORK,
     OK,
+    VOLUME,
     CaseRow,
     subgroup,
 )
+from evaluation.short_axis_summary import clinical_blocks, short_axis_block, volumes_of
 from evaluation.summary_blocks import (
     REFERENCE_TO_TRUTH,
     TO_REFERENCE,
@@ -111,6 +117,7 @@ def summarise(rows: Iterable[CaseRow], *, data: str, split: str, bounds: Bounds 
     cases = _by_case(rows)
     frames = {case: found for case, found in cases.items() if (ANNULUS, "amvl_error") in found}
     patients = [found for found in cases.values() if ("LV", "edv_predicted") in found]
+    of_slices = clinical_blocks(list(cases.values()))
     groups = _subgroups(list(frames.values()))
     everyone = groups[POOLED]
     not_measured = _not_measured(everyone)
@@ -151,6 +158,10 @@ def summarise(rows: Iterable[CaseRow], *, data: str, split: str, bounds: Bounds 
         "clinical_la": clinical_block(patients, "_reference", "_predicted", structure="LA", quantities=LA_VOLUME_UNITS)
         if any(("LA", "lav_es_predicted") in found for found in patients)
         else {},
+        "metrics_volume": metrics_block(volumes_of(cases), VOLUME),
+        "clinical_rv": of_slices.get("clinical_rv", {}),
+        "clinical_mass": of_slices.get("clinical_mass", {}),
+        "short_axis": short_axis_block(cases),
         "confidence": confidence.confidence_block(rows),
         "bootstrap": {
             "level": confidence.LEVEL,

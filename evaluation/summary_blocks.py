@@ -19,6 +19,7 @@ from evaluation.rows import (
     UNDEFINED,
     CaseRow,
 )
+from evaluation.short_axis import IN_PLANE, IN_PLANE_MEDIAN
 from metrics import agreement
 from postprocessing.calibration import COORDINATES
 
@@ -26,6 +27,7 @@ Json = dict[str, Any]
 Rows = Mapping[tuple[str, str], CaseRow]
 """The rows of one case by structure and metric."""
 
+VOLUME_DISTANCES = (IN_PLANE, IN_PLANE_MEDIAN)
 STATES = {"before": "", "calibrated": CALIBRATED, "calibrated_in_sample": CALIBRATED_IN_SAMPLE}
 
 
@@ -51,7 +53,10 @@ REFERENCE_TO_TRUTH = Comparison("reference", "constructed", REFERENCE_VS_CONSTRU
 
 
 def metrics_block(frames: Sequence[Rows], suffix: str = "") -> Json:
-    """STATISTICS of the overlap and the distances, by structure and metric: of the metrics with this suffix."""
+    """STATISTICS of the overlap and the distances, by structure and metric: of the metrics with this suffix.
+
+    Of frames, or with the suffix `_volume` of volumes.
+    """
     series: dict[str, dict[str, list[CaseRow]]] = {}
     for frame in frames:
         for (structure, name), row in frame.items():
@@ -60,7 +65,7 @@ def metrics_block(frames: Sequence[Rows], suffix: str = "") -> Json:
                 continue
             if metric in RATIOS or metric == SURFACE_DICE:
                 series.setdefault(structure, {}).setdefault(metric, []).append(row)
-            elif metric in DISTANCES:
+            elif metric in DISTANCES or metric in VOLUME_DISTANCES:
                 series.setdefault(structure, {}).setdefault(f"{metric}_{row.unit}", []).append(row)
     return {
         structure: {metric: _statistics(rows) for metric, rows in by_metric.items()}

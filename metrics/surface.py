@@ -133,6 +133,56 @@ def surface_distances(reference: Mask, prediction: Mask, spacing_mm: tuple[float
     )
 
 
+def volume_distances(
+    reference: Mask, prediction: Mask, spacing_mm: tuple[float, float], slice_distance_mm: float
+) -> SurfaceDistances:
+    """Exact Euclidean distances between the boundaries of two masks of one stack of parallel slices.
+
+    A voxel is of the boundary if one of its six neighbours is outside. What lies beyond the image or beyond the last
+    slice is outside, so every voxel of the first and the last slice that show a structure is of its boundary.
+
+    Args:
+        reference: (S, H, W) bool, one slice after the other.
+        prediction: (S, H, W) bool.
+        spacing_mm: (row, col) pixel pitch within a slice, may be anisotropic.
+        slice_distance_mm: from the middle of a slice to the middle of the next: thickness and gap together.
+
+    Returns:
+        The distances in mm, in both directions, without `outlines`.
+
+    Raises:
+        ValueError: masks are not boolean, no stacks or differ in shape, or a spacing or distance is not finite and
+            positive.
+
+    Source: cmr_dense_unet paper §2.4 (Hausdorff distance, without a word on slices or volumes); boundary as in medpy.
+    Deviation: none.
+    """
+    check_masks(reference, prediction)
+    pitch = (slice_distance_mm, *spacing_mm)
+    if len(pitch) != 3 or not all(math.isfinite(length) and length > 0 for length in pitch):
+        raise ValueError(
+            "`spacing_mm` must be two positive numbers and `slice_distance_mm` one. "
+            f"Received: {spacing_mm}, {slice_distance_mm}"
+        )
+    if reference.ndim != 3:
+        raise ValueError(f"`reference` and `prediction` must be (S, H, W). Received: shape {reference.shape}")
+    first, second = (_boundary_voxels(mask) * np.asarray(pitch) for mask in (reference, prediction))
+    return SurfaceDistances(
+        reference_to_prediction=_nearest(first, second), prediction_to_reference=_nearest(second, first)
+    )
+
+
+def _boundary_voxels(mask: Mask) -> Floats:
+    """(N, 3) (slice, row, col) of the voxels of a (S, H, W) mask with one of their six neighbours outside it."""
+    framed = np.pad(mask, 1)
+    inner = (slice(1, -1),) * 3
+    surrounded = framed[inner].copy()
+    for axis in range(3):
+        for step in (slice(None, -2), slice(2, None)):
+            surrounded &= framed[(*inner[:axis], step, *inner[axis + 1 :])]
+    return np.argwhere(mask & ~surrounded).astype(np.float64)
+
+
 def mean_absolute_distance(distances: SurfaceDistances) -> float:
     """d_m: the mean of the two directed mean distances, in the distances' unit; NaN where a mask is empty.
 

@@ -121,11 +121,12 @@ def myocardium_share(label_map: Labels, spacing_mm: tuple[float, float]) -> floa
     return touching / length if length else math.nan
 
 
-def base_is_first(stacks: Sequence[Labels]) -> bool:
+def base_is_first(stacks: Sequence[Sequence[Labels]]) -> bool:
     """Whether the first slices of a heart's stacks are the basal ones: of the two ends, the base is the larger.
 
     Args:
-        stacks: each (S, H, W) structure codes, of one heart and in the same order of slices: one or several phases.
+        stacks: each the (H, W) structure codes of one slice after the other, of one heart and in the same order: one
+            or several phases.
 
     Returns:
         Whether the first third of the slices that show LV has at least as many labelled pixels as the last third, all
@@ -136,18 +137,18 @@ def base_is_first(stacks: Sequence[Labels]) -> bool:
     """
     first = last = 0
     for stack in stacks:
-        shown = stack[(stack == LV).any(axis=(1, 2))]
-        third = -(-len(shown) // 3)
-        first += int(np.count_nonzero(shown[:third]))
-        last += int(np.count_nonzero(shown[len(shown) - third :]))
+        sizes = [int(np.count_nonzero(labels)) for labels in stack if (labels == LV).any()]
+        third = -(-len(sizes) // 3)
+        first += sum(sizes[:third])
+        last += sum(sizes[len(sizes) - third :])
     return first >= last
 
 
-def slice_levels(stack: Labels, *, is_base_first: bool) -> list[Level | None]:
+def slice_levels(stack: Sequence[Labels], *, is_base_first: bool) -> list[Level | None]:
     """Base, mid or apex of each slice: the thirds of the slices that show LV.
 
     Args:
-        stack: (S, H, W) structure codes.
+        stack: (H, W) structure codes of one slice after the other.
         is_base_first: as `base_is_first` tells.
 
     Returns:
@@ -157,9 +158,9 @@ def slice_levels(stack: Labels, *, is_base_first: bool) -> list[Level | None]:
     Source: the paper reports "at the basal level" without saying which slices; thirds are ASSUMED, after the AHA's
     (Cerqueira et al., Circulation 105:539, 2002), which are of the ventricle's length.
     """
-    shown = np.flatnonzero((stack == LV).any(axis=(1, 2)))
+    shown = [index for index, labels in enumerate(stack) if (labels == LV).any()]
     levels: list[Level | None] = [None] * len(stack)
     for rank, index in enumerate(shown if is_base_first else shown[::-1]):
-        place = (2 * rank + 1) * 3  # sixths of n: (rank + ½) / n < ⅓ without rounding
+        place = 3 * (2 * rank + 1)  # against 2 n and 4 n: (rank + ½) / n against ⅓ and ⅔ without rounding
         levels[index] = Level.BASE if place < 2 * len(shown) else Level.APEX if place > 4 * len(shown) else Level.MID
     return levels
