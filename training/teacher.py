@@ -66,7 +66,8 @@ def require_teachable(recipe: Recipe, teacher: Recipe, folder: Path) -> None:
             f"(oracle_margin {teacher.oracle_margin:g}); give another teacher"
         )
     ours, theirs = what_is_seen(recipe), what_is_seen(teacher)
-    other = {name: value for name, value in theirs.items() if value != ours[name]}
+    unused = () if teacher.clahe else ("clahe_clip_limit", "clahe_tiles")
+    other = {name: value for name, value in theirs.items() if value != ours[name] and name not in unused}
     if other:
         received = ", ".join(f"{name} {value}" for name, value in other.items())
         mend = " ".join(f"{name}={str(value).lower()}" for name, value in other.items())
@@ -79,8 +80,7 @@ def require_teachable(recipe: Recipe, teacher: Recipe, folder: Path) -> None:
 def what_is_seen(recipe: Recipe) -> dict[str, Any]:
     """All that makes the network's image of a frame, save its grid, by the recipe's names."""
     seen = dataclasses.asdict(preprocessing_of(recipe))
-    unused = () if recipe.clahe else ("clahe_clip_limit", "clahe_tiles")
-    kept = {name: value for name, value in seen.items() if name not in ("height", "width", *unused)}
+    kept = {name: value for name, value in seen.items() if name not in ("height", "width")}
     return kept | {"crop_mm": recipe.crop_mm, "oracle_margin": recipe.oracle_margin}
 
 
