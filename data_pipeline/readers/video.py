@@ -22,6 +22,7 @@ COUNTED = (".avi", ".mov", ".mp4", ".m4v")
 
 GIVE_UP = 32  # frames in a row that cannot be decoded: what comes after them is not there either
 MAX_RATE_HZ = 2000.0  # beyond any echo: some containers state their clock's rate instead
+FFMPEG_SILENT = "-8"
 AVI_HEADER_BYTES = 4096
 AVI_VIDEO_STREAM = b"vids"
 
@@ -33,8 +34,7 @@ def read_video(path: Path) -> RawCine:
         UserError: missing or empty file, no video, an unknown codec, no frame that can be decoded.
     """
     require_file(path)
-    # FFmpeg writes to the terminal what it thinks of each damaged block: one line of ours per frame says enough.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    hush_ffmpeg()
     with quiet():
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         if not capture.isOpened():
@@ -52,6 +52,15 @@ def read_video(path: Path) -> RawCine:
             return RawCine(itertools.chain(head, frames), count=exact, frame_rate_hz=frame_rate_hz)
     received = f"{count} frames stated, none decoded" if count else "0 frames"
     raise bad_file(path, "a video has frames", received, "Export or record it again.")
+
+
+def hush_ffmpeg() -> None:
+    """FFmpeg writes to the terminal what it thinks of each damaged block: one line of ours per frame says enough.
+
+    OpenCV looks at this once, when a process first reads or writes a video: call it before that. A level that the user
+    has set stays.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", FFMPEG_SILENT)
 
 
 def _frames(path: Path, capture: cv2.VideoCapture, count: int | None, rate_hz: float | None) -> Iterator[CineFrame]:
@@ -88,8 +97,8 @@ def _why_not(path: Path) -> tuple[str, str, str]:
     with path.open("rb") as file:
         head = file.read(AVI_HEADER_BYTES)
     place = head.find(AVI_VIDEO_STREAM)
+    received = f"{path.stat().st_size} bytes"
     if head.startswith(b"RIFF") and place >= 0:
-        codec = head[place + 4 : place + 8].decode("latin-1")
-        return "the video's codec is not known here", repr(codec), "Convert it to H.264 or MJPEG."
+        received += f" of codec {head[place + 4 : place + 8].decode('latin-1')!r}"
     rule = "not a video that can be opened: no video, truncated, or of an unknown codec"
-    return rule, f"{path.stat().st_size} bytes", "Copy it again, or convert it to MP4 (H.264)."
+    return rule, received, "Copy it again, or convert it to MP4 (H.264)."
