@@ -125,9 +125,9 @@ def augment_batch(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """All options that are not zero, drawn for each frame separately.
 
-    Frames leave as they came: `unit` ones within 0..1, `zscore` ones with mean 0 and standard deviation 1. The latter
-    are augmented between their own minimum and maximum as 0..1 and standardised again, just as `preprocess_image`
-    would have done had the scanner shown the augmented frame.
+    Frames leave as they came: `unit` and `minmax` ones within 0..1, `zscore` ones with mean 0 and standard deviation 1.
+    The latter are augmented between their own minimum and maximum as 0..1 and standardised again, just as
+    `preprocess_image` would have done had the scanner shown the augmented frame.
 
     Args:
         images: (B, h, w, 1) float32; h and w known when traced.
@@ -147,7 +147,7 @@ def augment_batch(
     check_options(options)
     if not any(getattr(options, name) for name in LARGEST):
         return images, labels
-    if normalise == "unit":
+    if normalise != "zscore":
         images, labels = warp(images, labels, options, seed)
         return _change_intensities(images, options, seed), labels
     low = tf.reduce_min(images, axis=(1, 2, 3), keepdims=True)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from data_pipeline.sample import Point
 from shell.errors import UserError
 
-Normalise = Literal["unit", "zscore"]
+Normalise = Literal["unit", "minmax", "zscore"]
 
 Region = tuple[float, float, float, float]
 """(row_min, row_max, col_min, col_max), pixel edges, native grid: the whole frame is (0, H, 0, W)."""
@@ -37,7 +37,7 @@ class Preprocessing:
     Attributes:
         height, width: the network's grid, pixels.
         normalise: `unit` brings intensities to 0..1 (see `preprocess_image`), `zscore` then brings each frame to
-            mean 0 and standard deviation 1.
+            mean 0 and standard deviation 1. `minmax` brings every frame's own minimum to 0 and its maximum to 1.
         clahe: contrast-limited adaptive histogram equalisation on the native grid, before the resize.
         clahe_clip_limit: largest bin of a tile's histogram, as a multiple of the mean bin.
         clahe_tiles: tiles per side, at most the pixels of the shorter side of a frame.
@@ -92,8 +92,9 @@ def preprocess_image(
 
     The scale of intensities is judged from the frame itself: values within 0..1 are taken as they are; otherwise
     values within 0..255 are 8-bit and divided by 255; any other range (10 to 16 bit, signed, decibel) is mapped by
-    the frame's own minimum and maximum. A constant frame becomes 0 under `zscore`. Scale and equalisation are the
-    whole frame's, whatever the region, so that a grey level means the same in every region of it.
+    the frame's own minimum and maximum. `minmax` does the last of every frame: MR has no scale of its own, and a dim
+    slice of 12 bits is no slice of 8. A constant frame becomes 0 under `zscore` and `minmax`. Scale and equalisation
+    are the whole frame's, whatever the region, so that a grey level means the same in every region of it.
 
     Args:
         image: (H, W), the file's own intensities, native grid.
@@ -109,7 +110,8 @@ def preprocess_image(
     Source: hinge_points paper §3.2 (resize to 256 × 256, intensities to 0..1). Deviation: the paper does not state
         its interpolation; here area averaging where an axis shrinks and linear where it grows.
     """
-    unit = _to_unit(_checked_frame(image, "image").astype(np.float32, copy=False))
+    own_range = preprocessing.normalise == "minmax"
+    unit = _to_unit(_checked_frame(image, "image").astype(np.float32, copy=False), own_range=own_range)
     if preprocessing.clahe:
         unit = _clahe(unit, preprocessing.clahe_clip_limit, preprocessing.clahe_tiles)
     if region is None:
@@ -257,13 +259,13 @@ def _checked_frame(frame: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     return frame
 
 
-def _to_unit(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _to_unit(image: npt.NDArray[np.float32], *, own_range: bool = False) -> npt.NDArray[np.float32]:
     low, high = float(image.min()), float(image.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError(f"`image` must be finite. Received: values from {low} to {high}")
-    if low >= 0 and high <= 1:
+    if low >= 0 and high <= 1 and not own_range:
         return image
-    if low >= 0 and high <= GREY_LEVELS - 1:
+    if low >= 0 and high <= GREY_LEVELS - 1 and not own_range:
         return image / np.float32(GREY_LEVELS - 1)
     return (image - np.float32(low)) / np.float32(max(high - low, np.finfo(np.float32).tiny))
 

@@ -151,6 +151,16 @@ def test_constant_frame_is_zero_under_zscore() -> None:
     assert not preprocess_image(np.full((9, 7), 80, np.float32), Preprocessing(4, 4, normalise="zscore")).any()
 
 
+@pytest.mark.parametrize(("low", "high"), [(0, 180), (0, 0.5), (20, 4095), (-300, 900)])
+def test_minmax_is_every_frame_by_its_own_range(low: float, high: float):
+    image = np.linspace(low, high, 48, dtype=np.float32).reshape(6, 8)
+    seen = preprocess_image(image, Preprocessing(6, 8, normalise="minmax"))
+    np.testing.assert_allclose(seen.ravel(), np.linspace(0, 1, 48), atol=1e-6)
+    if high > 255 or low < 0:  # `unit` does so too, to the last bit
+        np.testing.assert_array_equal(seen, preprocess_image(image, Preprocessing(6, 8)))
+    assert not preprocess_image(np.full((9, 7), 80, np.float32), Preprocessing(4, 4, normalise="minmax")).any()
+
+
 def test_grey_levels_are_not_quantised() -> None:
     image = np.random.default_rng(3).integers(0, 256, NATIVE).astype(np.float32)
     assert len(np.unique(preprocess_image(image, GRID))) > 10_000
@@ -200,7 +210,7 @@ def test_parameters_survive_a_dictionary() -> None:
     [
         ({"height": 0}, "`height` must be a whole number of at least 1. Received: 0"),
         ({"width": 25.5}, "`width` .* Received: 25.5"),
-        ({"normalise": "unitt"}, "`normalise` must be one of unit, zscore. Received: 'unitt'"),
+        ({"normalise": "unitt"}, "`normalise` must be one of unit, minmax, zscore. Received: 'unitt'"),
         ({"clahe_clip_limit": 0}, "`clahe_clip_limit` must be positive"),
         ({"clahe_clip_limit": float("nan")}, "`clahe_clip_limit` .* nan"),
         ({"clahe_tiles": 0}, "`clahe_tiles`"),
