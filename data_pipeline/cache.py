@@ -138,6 +138,7 @@ def _files(case: Case) -> Iterator[Path]:
         yield path
         detached = (path.with_suffix(suffix) for suffix in DETACHED_DATA.get(path.suffix.lower(), ()))
         yield from (file for file in detached if file.is_file())
+    yield from case.further_label_paths
     yield from case.cine_paths  # they tell where the heart is, and so the region
 
 

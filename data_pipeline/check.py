@@ -6,6 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ from shell.progress import progress
 
 EXPECTED = (Structure.LV, Structure.MYO, Structure.LA)  # in every apical view, where the data set labels them at all
 
+ACROSS = "It may be trained and tested on: remove one."
+
 EPILOG = """\
 one line per finding, on standard output:
   SEVERITY  CASE  FILE: rule. Received: value. What to do.
@@ -37,8 +40,8 @@ errors (the frame cannot be used, or a result made with it would be wrong):
 warnings (usable, but have a look):
   LV, MYO or LA empty in an apical view, LV and LA without contact (no hinge points), ED LV smaller than ES LV
   (area in mm2, of slices volume in ml), one image twice under one patient, frames without mask, masks without any
-  structure, frames without pixel pitch, an official fold without patients in one part, patients in no official list,
-  pictures that nobody labelled
+  structure, frames without pixel pitch, slices of one volume within 0..255 and beyond, an official fold without
+  patients in one part, patients in no official list, pictures that nobody labelled
 
 exit code: 0 no error (warnings may be there), 1 errors, 2 wrong usage
 
@@ -86,6 +89,7 @@ def check_dataset(dataset: Dataset, fold: int | None = None) -> Iterator[Finding
     """
     cases_of_image: defaultdict[str, list[Case]] = defaultdict(list)
     lv_sizes: defaultdict[tuple[str, View | None], dict[Phase | None, LVSize]] = defaultdict(dict)
+    scales: defaultdict[Path, set[bool]] = defaultdict(set)
     unlabelled = no_pitch = without_heart = 0
     yield from _check_splits(dataset, fold)
     for case in progress(dataset.cases, label="checking", unit="frames"):
@@ -95,8 +99,11 @@ def check_dataset(dataset: Dataset, fold: int | None = None) -> Iterator[Finding
             yield Finding("error", case.case_id, str(error))
             continue
         content = repr(sample.image.shape).encode() + sample.image.tobytes()
-        cases_of_image[hashlib.sha256(content).hexdigest()].append(case)
+        if case.slice_index is None or sample.image.min() < sample.image.max():  # beyond the heart slices may be blank
+            cases_of_image[hashlib.sha256(content).hexdigest()].append(case)
         no_pitch += sample.spacing_mm is None
+        if case.slice_index is not None and (is_8_bit := _is_8_bit(sample.image)) is not None:
+            scales[case.image_path].add(is_8_bit)
         if sample.labels is None:
             unlabelled += 1
             continue
@@ -123,6 +130,13 @@ def check_dataset(dataset: Dataset, fold: int | None = None) -> Iterator[Finding
             "dataset",
             f"{dataset.root}: masks show a structure. Received: {without_heart} of {total} without any. {mend}",
         )
+    if mixed := [str(path) for path, kinds in scales.items() if len(kinds) > 1]:
+        yield Finding(
+            "warning",
+            "dataset",
+            f"{dataset.root}: slices of a volume have ranges of one kind. Received: within 0..255 and beyond in "
+            f"{len(mixed)} volume(s): {shorten(mixed, 3)}. Train with --set normalise=minmax (docs/data.md).",
+        )
     if no_pitch:
         mend = "Their lengths will be in px."
         yield Finding(
@@ -130,6 +144,12 @@ def check_dataset(dataset: Dataset, fold: int | None = None) -> Iterator[Finding
             "dataset",
             f"{dataset.root}: frames have a pixel pitch. Received: {no_pitch} of {total} without. {mend}",
         )
+
+
+def _is_8_bit(image: npt.NDArray[np.float32]) -> bool | None:
+    """Whether `normalise=unit` takes a slice for an 8-bit one; None of one that is blank or scaled to 0..1 already."""
+    low, high = float(image.min()), float(image.max())
+    return None if low == high or (low >= 0 and high <= 1) else low >= 0 and high <= 255
 
 
 def _check_splits(dataset: Dataset, fold: int | None) -> Iterator[Finding]:
@@ -199,15 +219,30 @@ def _check_contraction(sizes: dict[tuple[str, View | None], dict[Phase | None, L
 
 
 def _check_duplicates(cases_of_image: dict[str, list[Case]]) -> Iterator[Finding]:
+    slices: defaultdict[tuple[str, ...], list[list[Case]]] = defaultdict(list)
     for cases in cases_of_image.values():
         first, *others = cases
         if not others:
             continue
-        across = len({case.patient_id for case in cases}) > 1
+        patients = sorted({case.patient_id for case in cases})
+        if first.slice_index is not None:
+            slices[tuple(patients)].append(cases)  # whole volumes are alike, and one finding says so
+            continue
         names = shorten([case.case_id for case in others])
-        mend = "It may be trained and tested on: remove one." if across else "Is one of them the wrong frame?"
+        mend = ACROSS if len(patients) > 1 else "Is one of them the wrong frame?"
         message = f"{first.image_path}: an image is there once. Received: the same pixels as {names}. {mend}"
-        yield Finding("error" if across else "warning", first.case_id, message)
+        yield Finding("error" if len(patients) > 1 else "warning", first.case_id, message)
+    for patients, groups in slices.items():
+        first, other = groups[0][0], groups[0][1]
+        alike = f"{len(groups)} slice(s), the first as {other.case_id}"
+        if len(patients) > 1:
+            rule = f"{first.image_path}: no slice is in two patients"
+            message = f"{rule}. Received: the same pixels in {', '.join(patients)}, {alike}. {ACROSS}"
+            yield Finding("error", first.case_id, message)
+        else:
+            rule = f"{first.image_path}: a slice is there once"
+            message = f"{rule}. Received: the same pixels twice, {alike}. Is one of them the wrong volume?"
+            yield Finding("warning", first.case_id, message)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -222,6 +257,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "spec",
         metavar="SPEC",
         help="phantom, phantom:PATH, camus:PATH, camus:PATH?splits=DIR, acdc:PATH, acdc:PATH?without=PATIENT, "
+        "sunnybrook:PATH, "
         "labelme:PATH or labelme:PATH?labels=FILE",
     )
     parser.add_argument(

@@ -101,6 +101,7 @@ class Case:
         slice_index: of the slice in the volumes that `image_path` and `label_path` hold, from 0; None where they hold a
             frame.
         cine_paths: further files of the same patient that show how the heart moves, or none.
+        further_label_paths: files that the labels are made of besides `label_path`, or none.
     """
 
     patient_id: str
@@ -116,6 +117,7 @@ class Case:
     diagnosis: str | None = None
     slice_index: int | None = None
     cine_paths: tuple[Path, ...] = ()
+    further_label_paths: tuple[Path, ...] = ()
 
     @property
     def case_id(self) -> str:

@@ -1,4 +1,4 @@
-"""Opens a data set by its SPEC: `phantom`, `camus:PATH`, `acdc:PATH`, `labelme:PATH`, with options behind a `?`."""
+"""Opens a data set by its SPEC, e.g. `phantom`, `camus:PATH`, `acdc:PATH`, with options behind a `?`."""
 
 import difflib
 import functools
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_pipeline.datasets import acdc, camus, labelme, phantom
+from data_pipeline.datasets import acdc, camus, labelme, phantom, sunnybrook
 from data_pipeline.sample import Case, Sample, Structure
 from data_pipeline.splits import Split, shorten, split_patients
 from postprocessing.valve import valve_as_blood
@@ -129,8 +129,8 @@ def open_dataset(spec: str, *, complete: bool = True, structures: Sequence[Struc
         spec: `phantom` (the default simulated set, made once into the cache folder; `phantom?views=A2C,A3C,A4C` makes
             another one there, options `views`, `patients`, `seed`), `phantom:PATH` (a written one), `camus:PATH`, with
             `?splits=DIR` where the official lists lie in a place of their own, `acdc:PATH`, with
-            `?without=PATIENT,PATIENT` where some shall be left out, or `labelme:PATH`, with `?labels=FILE` where the
-            names of shapes are explained elsewhere.
+            `?without=PATIENT,PATIENT` where some shall be left out, `sunnybrook:PATH`, or `labelme:PATH`, with
+            `?labels=FILE` where the names of shapes are explained elsewhere.
         complete: refuse a data set in which an image or a mask is missing or, of LabelMe files, one cannot be read.
         structures: what the labels must have, BACKGROUND or not; None: the data set's usual labels. It decides which
             labels are loaded: leaflets are part of the cavities unless MV is asked for.
@@ -217,6 +217,14 @@ def _open_acdc(request: Request) -> Dataset:
     return Dataset(request.spec, "acdc", root, kept, acdc.load_sample, _no_official_split, VENTRICLES_AND_WALL)
 
 
+def _open_sunnybrook(request: Request) -> Dataset:
+    root = _required_path(request)
+    with_myocardium = request.structures != {Structure.LV}
+    cases = sunnybrook.list_cases(root, with_myocardium=with_myocardium)
+    labels = (Structure.LV, Structure.MYO) if with_myocardium else (Structure.LV,)
+    return Dataset(request.spec, "sunnybrook", root, tuple(cases), sunnybrook.load_sample, _no_official_split, labels)
+
+
 def _open_phantom(request: Request) -> Dataset:
     if request.path and request.options:
         raise UsageError(
@@ -268,6 +276,7 @@ ON_TOP = (Structure.RV, Structure.MV)
 DATASETS: Mapping[str, Kind] = {
     "camus": Kind(_open_camus, CAVITIES_AND_WALL, {"splits": "DIR"}),
     "acdc": Kind(_open_acdc, VENTRICLES_AND_WALL, {"without": "PATIENT,PATIENT"}),
+    "sunnybrook": Kind(_open_sunnybrook, (Structure.LV, Structure.MYO), {}),
     "phantom": Kind(
         _open_phantom, (*CAVITIES_AND_WALL, *ON_TOP), {"views": "A2C,A3C,A4C", "patients": "120", "seed": "2026"}
     ),
