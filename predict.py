@@ -2,8 +2,10 @@
 
 import argparse
 import csv
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,10 @@ import cv2
 
 from cart.augmented import require_spread
 from cart.examinations import is_volume
-from cart.frames import Frame, add_frame_arguments
+from cart.frames import Frame, add_frame_arguments, read_frames
 from cart.measure import ImageMeasurement, MeasurementSpec, Predictor, require_no_reference
 from cart.overlay import Picture, draw_overlay
-from cart.records import FAILED, Record, csv_row, measure_files, software_versions, summary_line
+from cart.records import FAILED, FileResult, Record, csv_row, measure_files, software_versions, summary_line
 from cart.volume_sheet import draw_sheet
 from cart.volumes import (
     SHORT_AXIS_VOLUME,
@@ -29,6 +31,7 @@ from shell.files import atomic_path, write_json
 from shell.progress import progress
 
 DEFAULT_OUT = Path("measurements")
+UNKNOWN_RATE_HZ = 25.0  # of the overlay of a cine that does not say its own: to look at, no measurement
 
 EPILOG = """examples:
   python predict.py --run runs/unet1 patient0001_4CH_ED.nii.gz
@@ -86,25 +89,59 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measured_frames(
     paths: Sequence[Path], arguments: argparse.Namespace, predictor: Predictor, spec: MeasurementSpec, about: Record
 ) -> list[Record]:
-    """Measures images one by one and draws each."""
+    """Measures images and cines one by one and draws each: a picture, or a video."""
     records: list[Record] = []
     overlays: set[str] = set()
-    for result in measure_files(
-        progress(paths, label="measure", unit="frames"),
-        predictor=predictor,
-        spec=spec,
-        view=arguments.view,
-        spacing_mm=arguments.spacing_mm,
-        anterior_side=arguments.anterior_side,
-        tta=arguments.tta,
-    ):
-        record = {**result.record, **about}
-        if result.frame and result.measurement:
-            name = overlay_name(result.frame.path, overlays)
+    for path in progress(paths, label="measure", unit="files"):
+        results = measure_files(
+            [path],
+            predictor=predictor,
+            spec=spec,
+            view=arguments.view,
+            spacing_mm=arguments.spacing_mm,
+            anterior_side=arguments.anterior_side,
+            tta=arguments.tta,
+        )
+        first = next(results)
+        if first.record.get("frame_index") is not None:
+            name = overlay_name(path, overlays, ".mp4")
+            found = measured_cine(path, itertools.chain([first], results), arguments.out / name)
+        else:
+            name, found = overlay_name(path, overlays), [first.record]
+            if first.frame and first.measurement:
+                write_overlay(arguments.out / name, first.frame, first.measurement)
+        if (arguments.out / name).is_file() and any(record["status"] != FAILED for record in found):
             overlays.add(name)
-            write_overlay(arguments.out / name, result.frame, result.measurement)
-            record["overlay"] = name
-        records.append(record)
+            for record in found:
+                record["overlay"] = name
+        records += [{**record, **about} for record in found]
+    return records
+
+
+def measured_cine(path: Path, results: Iterable[FileResult], video_path: Path) -> list[Record]:
+    """The records of a cine's frames, and a video of those from the first that could be measured on."""
+    from cart.device import Measurement
+    from cart.video import OverlayWriter
+
+    records: list[Record] = []
+    with ExitStack() as stack:
+        video = None
+        for number, result in enumerate(results):
+            record = result.record
+            records.append(record)
+            if video is None and result.measurement is not None:
+                rate_hz = read_frames(path).frame_rate_hz or UNKNOWN_RATE_HZ
+                video = stack.enter_context(OverlayWriter(video_path, rate_hz))
+            if video is not None:
+                video.write(
+                    Measurement(
+                        index=record.get("frame_index", number),
+                        time_ms=record.get("time_ms"),
+                        frame=result.frame,
+                        own=result.measurement,
+                        error=record.get("error"),
+                    )
+                )
     return records
 
 
@@ -153,12 +190,12 @@ def load_bundle_network(folder: Path) -> tuple[str, Predictor, MeasurementSpec]:
     return bundle.spec.model, bundle, bundle.spec.measurement
 
 
-def overlay_name(path: Path, taken: set[str]) -> str:
+def overlay_name(path: Path, taken: set[str], suffix: str = ".png") -> str:
     """`patient0001_4CH_ED_overlay.png`; a number is added where two inputs have one name."""
     stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
-    name, number = f"{stem}_overlay.png", 2
+    name, number = f"{stem}_overlay{suffix}", 2
     while name in taken:
-        name, number = f"{stem}_{number}_overlay.png", number + 1
+        name, number = f"{stem}_{number}_overlay{suffix}", number + 1
     return name
 
 

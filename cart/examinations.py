@@ -132,10 +132,17 @@ def _request(paths: list[Path]) -> Request:
     if _is_dicom(first):
         return Request(stem(first), (first,), lambda: _read_dicom(first))
     if len(paths) > 1:
-        match = VOLUME_FILE.fullmatch(first.name)
-        name = match["patient"] if match else stem(Path(PHASE_IN_NAME.sub("", first.name))).rstrip("_-")
-        return Request(name, tuple(paths), lambda: _read_volumes(paths))
+        return Request(_name_of(paths), tuple(paths), lambda: _read_volumes(paths))
     return Request(stem(first), (first,), lambda: _read_file(first))
+
+
+def _name_of(paths: list[Path]) -> str:
+    """Of one file its own name; of several what they have in common."""
+    first = paths[0]
+    if len(paths) == 1:
+        return stem(first)
+    match = VOLUME_FILE.fullmatch(first.name)
+    return match["patient"] if match else stem(Path(PHASE_IN_NAME.sub("", first.name))).rstrip("_-")
 
 
 def stem(path: Path) -> str:
@@ -209,8 +216,7 @@ def _read_volumes(paths: list[Path]) -> Examination:
                 "Remove it, or resample it onto their grid.",
             )
     stacks = tuple(Stack(volumes[path].array[0], path, phases.get(path), numbers.get(path)) for path in paths)
-    name = match["patient"] if match and len(paths) > 1 else stem(first)
-    return _examination(name, stacks, grid, moving, cine, phases_from, is_cine=False)
+    return _examination(_name_of(paths), stacks, grid, moving, cine, phases_from, is_cine=False)
 
 
 def _read_moving(path: Path) -> RawVolume:
