@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from data_pipeline.readers.video import hush_ffmpeg
 
-JPEG_START = b"\xff\xd8\xff"
+JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 
 def ramp_frames(count: int, size: tuple[int, int] = (48, 64)) -> npt.NDArray[np.uint8]:
@@ -30,11 +30,12 @@ def write_video(path: Path, frames: npt.NDArray[np.uint8], rate_hz: float = 25.0
 
 
 def break_frame(path: Path, index: int) -> Path:
-    """Overwrites the beginning of a frame of an MJPG video."""
+    """Overwrites the sound frame of that number, counted without those that were broken before, of an MJPG video."""
     content = bytearray(path.read_bytes())
-    place = -1
+    start = -1
     for _ in range(index + 1):
-        place = content.index(JPEG_START, place + 1)
-    content[place : place + 200] = bytes(200)
+        start = content.index(JPEG_START, start + 1)
+    end = content.index(JPEG_END, start)
+    content[start:end] = bytes(end - start)
     path.write_bytes(content)
     return path
