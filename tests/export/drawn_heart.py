@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from cart.measure import MeasurementSpec
-from data_pipeline.preprocess import Preprocessing
+from data_pipeline.preprocess import Preprocessing, preprocess_image
 from data_pipeline.readers.nifti import write_nifti
 from data_pipeline.sample import Phase, Sample, Structure, View
 from data_pipeline.splits import Split
@@ -93,7 +93,8 @@ def source_of(network: keras.Model, images: npt.NDArray[np.float32] | None = Non
     """Any network on its way out; calibrated on `images` (n, h, w, 1), by default on random ones."""
     if images is None:
         images = np.random.default_rng(1).random((4, *network.input_shape[1:]), dtype=np.float32)
-    return ExportSource(network, heart_spec(), lambda: (image[np.newaxis] for image in images), "random images")
+    spec = replace(heart_spec(), preprocessing=Preprocessing(*network.input_shape[1:3]))
+    return ExportSource(network, spec, lambda: (image[np.newaxis] for image in images), lambda: "random images")
 
 
 def heart_sample(*, contact: bool = True, view: View | None = View.A4C) -> Sample:
@@ -124,19 +125,26 @@ def heart_frames() -> ParityFrames:
     return ParityFrames((heart_sample(), heart_sample(contact=False), heart_sample(view=None)), "drawn hearts")
 
 
+def heart_images() -> npt.NDArray[np.float32]:
+    """(3, 64, 64, 1) the frames as the network sees them."""
+    preprocessing = Preprocessing(GRID, GRID)
+    return np.stack([preprocess_image(sample.image, preprocessing)[..., None] for sample in heart_frames().samples])
+
+
 def localiser_run(folder: Path) -> Run:
     return heart_run(folder, calibration=None, recipe=LOCALISER_RECIPE, network=heart_localiser)
 
 
 def write_heart_bundle(folder: Path, format_name: str, make_run: Callable[[Path], Run] = heart_run) -> Path:
     run = make_run(folder)
-    frames = heart_frames()
+    spec, frames = measurement_spec(run), heart_frames()
     write_bundle(
         run,
         format_name,
         folder,
         frames=frames,
-        reference=outputs_of(run.predict, frames, measurement_spec(run), "reference"),
+        reference=outputs_of(run.predict, frames, spec, "reference"),
+        source=replace(source_of(run.model, heart_images()), spec=spec),
     )
     return folder
 
@@ -163,6 +171,16 @@ def heart_spec(calibration: Calibration | None = CALIBRATION) -> MeasurementSpec
 @pytest.fixture(scope="session")
 def tflite_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_heart_bundle(tmp_path_factory.mktemp("bundles") / "tflite-float32", "tflite-float32")
+
+
+@pytest.fixture(scope="session")
+def int8_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_heart_bundle(tmp_path_factory.mktemp("bundles") / "tflite-int8", "tflite-int8")
+
+
+@pytest.fixture(scope="session")
+def integer_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_heart_bundle(tmp_path_factory.mktemp("bundles") / "tflite-int8-integer", "tflite-int8-integer")
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,18 @@ import pytest
 from cart.measure import measure_image
 from export import bundle
 from export.bundle import EXPORTERS, LOADERS, load_predictor, measurement_spec, require_formats, write_bundle
-from export.parity import outputs_of
+from export.parity import ParityFrames, outputs_of
 from postprocessing.hinge_points import ANTERIOR_SIDE
 from shell.errors import UsageError, UserError
-from tests.export.drawn_heart import CALIBRATION, heart_frames, heart_run, heart_sample, write_heart_bundle
+from tests.export.drawn_heart import (
+    CALIBRATION,
+    heart_frames,
+    heart_images,
+    heart_run,
+    heart_sample,
+    source_of,
+    write_heart_bundle,
+)
 
 
 @pytest.fixture(params=["tflite_bundle", "saved_model_bundle"])
@@ -33,6 +41,7 @@ def test_holds_artefact_description_and_parity(any_bundle: Path) -> None:
     assert (described["input"]["height"], described["input"]["width"], described["input"]["channels"]) == (64, 64, 1)
     assert described["orientation"] == dict(ANTERIOR_SIDE)
     assert described["calibration"] == CALIBRATION.to_dict()
+    assert described["quantisation"] is None
     assert described["quality"] is None  # the run has no quality model: no invented thresholds
     parity = json.loads((any_bundle / "parity.json").read_text())
     assert parity["frames"] == 3
@@ -41,6 +50,8 @@ def test_holds_artefact_description_and_parity(any_bundle: Path) -> None:
     assert parity["hinge_points"]["frames"] == 2
     assert parity["hinge_points"]["shift_px"]["max"] < 1e-3
     assert parity["failures"] == []
+    assert (parity["within_limits"], parity["limits"]["output"]) == (True, 1e-4)
+    assert parity["measured"]["output"] == parity["probability_difference"]["max"]
 
 
 def test_measures_as_the_run_does(any_bundle: Path, tmp_path: Path) -> None:
@@ -55,6 +66,45 @@ def test_measures_as_the_run_does(any_bundle: Path, tmp_path: Path) -> None:
     assert ours.calibrated is not None
     assert theirs.calibrated.annulus_diameter == pytest.approx(ours.calibrated.annulus_diameter, abs=1e-6)
     assert np.array_equal(theirs.frame.label_map, ours.frame.label_map)
+
+
+@pytest.mark.parametrize(("fixture", "dtype"), [("int8_bundle", "int8 weights"), ("integer_bundle", "int8 weights")])
+def test_an_integer_bundle_measures_nearly_as_the_run_does(
+    fixture: str, dtype: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    folder: Path = request.getfixturevalue(fixture)
+    described = json.loads((folder / "bundle.json").read_text())
+    assert described["format"] == folder.name
+    assert described["input"]["dtype"] == {"int8_bundle": "float32", "integer_bundle": "int8"}[fixture]
+    quantisation = described["quantisation"]
+    assert quantisation["scheme"].startswith(dtype)
+    assert (quantisation["frames"], quantisation["source"]) == (3, "random images")
+    assert (quantisation["float_layers"], quantisation["float_operations"], quantisation["trial"]) == ([], [], None)
+    assert sorted(described["files"]) == ["model.tflite", "parity.json"]
+    parity = json.loads((folder / "parity.json").read_text())
+    assert parity["limits"] == {"output": None, "dice_loss": 0.005, "hinge_shift_mm": 0.3, "box_shift": 0.005}
+    assert parity["within_limits"] is True
+    assert 0 <= parity["measured"]["hinge_shift_mm"] < 0.05
+    sample, loaded = heart_sample(), load_predictor(folder)
+    arguments = (sample.image, sample.spacing_mm, sample.view, sample.phase)
+    ours = measure_image(*arguments, predictor=heart_run(tmp_path).predict, spec=loaded.spec.measurement)
+    theirs = measure_image(*arguments, predictor=loaded, spec=loaded.spec.measurement)
+    assert theirs.frame.annulus_diameter == pytest.approx(ours.frame.annulus_diameter, abs=0.05)
+
+
+def test_a_bundle_beyond_its_limits_is_written_and_says_so(tmp_path: Path) -> None:
+    """The labels of the one frame are what Keras says, and the network's answer is moved by four columns of 16."""
+    run, sample = heart_run(tmp_path / "run"), heart_sample()
+    frames = ParityFrames((sample,), "a drawn heart")
+    reference = [
+        {name: np.roll(output, 4, axis=1) for name, output in outputs.items()}
+        for outputs in outputs_of(run.predict, frames, measurement_spec(run), "reference")
+    ]
+    source = source_of(run.model, heart_images())
+    parity = write_bundle(run, "tflite-int8", tmp_path / "b", frames=frames, reference=reference, source=source)
+    assert parity["within_limits"] is False
+    assert parity["measured"]["hinge_shift_mm"] == pytest.approx(4 * 3 * 0.3, abs=0.1)  # 4 columns of 3 px of 0.3 mm
+    assert json.loads((tmp_path / "b" / "parity.json").read_text()) == parity
 
 
 def test_a_run_without_calibration(tmp_path: Path) -> None:
@@ -101,7 +151,8 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_formats_are_wrong_usage() -> None:
-    require_formats(["saved_model", "tflite-float32"])
+    assert require_formats(["tflite-int8", "saved_model", "tflite-int8"]) == ("tflite-int8", "saved_model")
+    assert require_formats(["onnx", "all"]) == tuple(EXPORTERS)
     with pytest.raises(UsageError, match=r"Received: tflite_float32\. Did you mean tflite-float32"):
         require_formats(["saved_model", "tflite_float32"])
 
