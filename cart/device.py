@@ -35,6 +35,7 @@ from cart.measure import (
     measure_image,
     require_no_reference,
 )
+from cart.records import FAILED
 from cart.smoothing import PointSmoother, SmoothedPoints, Smoothing
 from cart.stream import Arrival, in_turn, newest
 from data_pipeline.readers.frame import MAX_PIXELS, RawFrame, grey
@@ -46,8 +47,6 @@ from postprocessing.quality import Judgement
 from shell.command import describe
 from shell.errors import UserError
 
-FAILED = "failed"
-"""Status of a frame that could not be had, or not measured; its `error` says why."""
 ARRAY = Path("array")
 """What stands for the file of a frame that came as an array."""
 ASSUMED_RATE_HZ = 50.0
@@ -71,12 +70,14 @@ class SmoothedMeasurement:
         annulus_diameter: between them, in `unit`.
         unit: `mm`, or `px` where the pixel pitch is unknown.
         calibrated: the same with the calibration's bias subtracted; None where no calibration applies.
+        origin_px: (row, col) of the image's first pixel in the file's own frame (`Frame.origin_px`).
     """
 
     points: SmoothedPoints
     annulus_diameter: float
     unit: str
     calibrated: CalibratedPoints | None
+    origin_px: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -497,6 +498,7 @@ class _Series:
             calibrated=calibrated_points(
                 at, spacing, self.last.view, self.last.phase, spec=self.spec, anterior_side=self.side
             ),
+            origin_px=self.last.origin_px,
         )
 
 

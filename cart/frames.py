@@ -182,10 +182,15 @@ def parse_camus_name(name: str) -> tuple[View | None, Phase | None, bool]:
     return view, Phase(match[2].upper()) if match[2] else None, match[3] is not None
 
 
-def add_frame_arguments(parser: argparse.ArgumentParser) -> None:
-    """`INPUT… --view --spacing-mm --anterior-side`, the same for every command that measures files."""
+def add_frame_arguments(parser: argparse.ArgumentParser, *, inputs: str = "+") -> None:
+    """`INPUT… --view --spacing-mm --anterior-side`, the same for every command that measures files.
+
+    Args:
+        parser: gets them.
+        inputs: `+`, or `*` where a command can do without any.
+    """
     parser.add_argument(
-        "inputs", nargs="+", type=Path, metavar="INPUT", help="DICOM, video, NIfTI, MetaImage or picture"
+        "inputs", nargs=inputs, type=Path, metavar="INPUT", help="DICOM, video, NIfTI, MetaImage or picture"
     )
     parser.add_argument(
         "--view",

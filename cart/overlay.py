@@ -1,4 +1,7 @@
-"""One frame with its measurement drawn on it, for people to judge: contours, contact line, hinge points, diameter."""
+"""One frame with its measurement drawn on it, for people to judge: contours, contact line, hinge points, diameter.
+
+`draw_overlay` is for a picture to look at, `draw_live` for one of a video or a screen: smaller, quicker, of one size.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -8,14 +11,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cart.device import Measurement
+from cart.frames import Frame
 from cart.measure import Box
 from cart.screen import (
     SCREEN_BOX,
     SCREEN_CONTACT,
     SCREEN_DIAMETER,
+    SCREEN_DOUBT,
     SCREEN_GROUND,
+    SCREEN_PREDICTED,
     SCREEN_STRUCTURES,
     SCREEN_TEXT,
+    SCREEN_TRUSTED,
     Colour,
 )
 from data_pipeline.sample import Point, Structure
@@ -25,6 +33,10 @@ Picture = npt.NDArray[np.uint8]
 """(rows, cols, 3), red-green-blue."""
 
 LONGER_SIDE_PX = 960  # of the drawn frame; a phone shows it at a third of that, and the text still reads
+LIVE_SIDE_PX = 720
+LIVE_TEXT_PX = 28  # on the scale of `LONGER_SIDE_PX`
+LIVE_GREY_MAX = 255
+FROZEN = 0.35  # how bright the last frame stands where the next one is missing
 TEXT_PX = 34
 DASH_PX, GAP_PX = 10.0, 9.0
 WHITEST_PERCENTILE = 99.8
@@ -117,6 +129,84 @@ def draw_overlay(
     return canvas.finished(legend)
 
 
+def draw_live(measurement: Measurement, last: Frame | None = None) -> Picture:
+    """One measurement of a stream: what `draw_overlay` draws of a prediction, and three lines of text below it.
+
+    The lines say which frame it is, when it was taken and how many were dropped; the diameter and the calibrated one;
+    whether to trust it. Diameter and last line are green where the tool stands by the measurement, red where it does
+    not or where there is none, lilac and dashed where the points are predicted, yellow where nothing judges them.
+
+    Args:
+        measurement: any, failed ones as well.
+        last: the last frame that could be had: it is drawn, darkened, where this one could not.
+
+    Returns:
+        (rows, cols, 3) uint8, red-green-blue. Frames of one size and pitch give pictures of one size; the longer side
+        of the frame is 720 pixels in it.
+    """
+    frame = measurement.frame or last
+    text, colour = _trust(measurement)
+    if frame is None:
+        canvas = _Canvas(3, 4, None, LIVE_SIDE_PX)
+    else:
+        canvas = _Canvas(frame.image.shape[0], frame.image.shape[1], frame.spacing_mm, LIVE_SIDE_PX)
+        canvas.show_live(frame.image, 1.0 if measurement.frame is not None else FROZEN)
+    if measurement.mask is not None:
+        present = [s for s in Structure if s.name in SCREEN_STRUCTURES and np.any(measurement.mask == s)]
+        for structure in _lv_last(present):
+            canvas.outline(measurement.mask == structure, SCREEN_STRUCTURES[structure.name], dashed=False)
+    if measurement.own is not None and measurement.own.box is not None:
+        canvas.rectangle(measurement.own.box, SCREEN_BOX, dashed=False)
+    line = measurement.contact_line
+    if line is not None and len(line.points) > 1:
+        canvas.polyline([(float(r), float(c)) for r, c in line.points], SCREEN_CONTACT, thickness=3)
+    points = measurement.hinge_points
+    if points is not None and frame is not None:
+        if measurement.predicted:
+            canvas.dashed_line(points.amvl, points.pmvl, colour)
+        else:
+            canvas.polyline([points.amvl, points.pmvl], colour, thickness=3)
+        canvas.disc(points.amvl, colour)
+        canvas.disc(points.pmvl, colour)
+        canvas.text_beyond("aMVL", points.amvl, away_from=points.pmvl)
+        canvas.text_beyond("pMVL", points.pmvl, away_from=points.amvl)
+    when = "" if measurement.time_ms is None else f"   {measurement.time_ms / 1000:.2f} s"
+    dropped = f"   dropped {measurement.dropped}" if measurement.dropped else ""
+    return canvas.captioned(
+        [
+            (f"frame {measurement.index}{when}{dropped}", SCREEN_TEXT),
+            (_diameters(measurement), SCREEN_TEXT if measurement.annulus_diameter is None else colour),
+            (text, colour),
+        ]
+    )
+
+
+def _diameters(measurement: Measurement) -> str:
+    if measurement.annulus_diameter is None:
+        return "no diameter"
+    calibrated = measurement.calibrated
+    also = "" if calibrated is None else f"   calibrated {calibrated.annulus_diameter:.1f}"
+    return f"{measurement.annulus_diameter:.1f} {measurement.unit}{also}"
+
+
+def _trust(measurement: Measurement) -> tuple[str, Colour]:
+    """What is to be thought of the measurement, and its colour."""
+    judgement = measurement.judgement
+    abstained = judgement is not None and judgement.abstained
+    if measurement.predicted:
+        why = "no frame" if measurement.own is None else "not to be trusted" if abstained else "no measurement fits"
+        return f"predicted: {why}", SCREEN_PREDICTED
+    if measurement.error is not None:
+        return f"failed: {measurement.error}", SCREEN_DOUBT
+    if abstained:
+        return "DO NOT TRUST", SCREEN_DOUBT
+    if measurement.hinge_points is None:
+        return f"no hinge points: {measurement.status.replace('_', ' ')}", SCREEN_DOUBT
+    if judgement is None or judgement.expected_error is None:
+        return "not judged", SCREEN_DIAMETER
+    return f"trusted, score {judgement.score:.2f}", SCREEN_TRUSTED
+
+
 def _lv_last(structures: Iterable[Structure]) -> list[Structure]:
     """The LV goes last: where two structures meet, its border is the one that matters here."""
     return sorted(structures, key=lambda structure: structure is Structure.LV)
@@ -141,11 +231,13 @@ class _LegendEntry:
 class _Canvas:
     """The enlarged frame. Points come in native (row, col), pixel centres at integers; sizes scale with the frame."""
 
-    def __init__(self, height: int, width: int, spacing_mm: tuple[float, float] | None) -> None:
+    def __init__(
+        self, height: int, width: int, spacing_mm: tuple[float, float] | None, exact_side: int | None = None
+    ) -> None:
         pitch_row, pitch_col = spacing_mm or (1.0, 1.0)
         finest = min(pitch_row, pitch_col)
         rows, cols = height * pitch_row / finest, width * pitch_col / finest
-        zoom = max(1.0, LONGER_SIDE_PX / max(rows, cols))
+        zoom = exact_side / max(rows, cols) if exact_side else max(1.0, LONGER_SIDE_PX / max(rows, cols))
         self.rows, self.cols = max(1, round(rows * zoom)), max(1, round(cols * zoom))
         self.scale = (self.rows / height, self.cols / width)
         self.unit = max(self.rows, self.cols) / LONGER_SIDE_PX
@@ -161,6 +253,16 @@ class _Canvas:
         larger = cv2.resize(grey, (self.cols, self.rows), interpolation=cv2.INTER_CUBIC)
         levels = np.clip(larger * 255.0 + 0.5, 0, 255).astype(np.uint8)
         self.pixels = np.repeat(levels[:, :, np.newaxis], 3, axis=2)
+
+    def show_live(self, image: npt.NDArray[np.float32], brightness: float) -> None:
+        """Its grey levels as they are where 8 bits hold them, so that no frame flickers; else from least to most."""
+        low, high = float(image.min()), float(image.max())
+        if low >= 0 and high <= LIVE_GREY_MAX:
+            low, high = 0.0, float(LIVE_GREY_MAX) if high > 1 else 1.0
+        scale = brightness * LIVE_GREY_MAX / max(high - low, float(np.finfo(np.float32).tiny))
+        levels = ((image - np.float32(low)) * np.float32(scale)).astype(np.uint8)
+        larger = cv2.resize(levels, (self.cols, self.rows), interpolation=cv2.INTER_LINEAR)
+        self.pixels = np.asarray(cv2.cvtColor(larger, cv2.COLOR_GRAY2RGB), np.uint8)
 
     def place(self, point: Point) -> tuple[float, float]:
         """Native (row, col) → drawn (x, y), pixel centres at integers on both grids."""
@@ -243,6 +345,15 @@ class _Canvas:
                 left += symbol
             base = middle + round(0.35 * self.size(TEXT_PX))
             self._write(strip, entry.text, (left, base), SCREEN_TEXT, 420)
+        return np.concatenate([self.pixels, strip])
+
+    def captioned(self, lines: Sequence[tuple[str, Colour]]) -> Picture:
+        """The frame with lines of text below it, each cut off where the picture ends."""
+        size, left, row_height = self.size(LIVE_TEXT_PX), self.size(16), self.size(LIVE_TEXT_PX + 12)
+        strip = np.empty((len(lines) * row_height + self.size(12), self.cols, 3), np.uint8)
+        strip[:] = SCREEN_GROUND
+        for row, (text, colour) in enumerate(lines):
+            cv2.putText(strip, text, (left, self.size(6) + row * row_height + size), colour, self.font, size, 500)
         return np.concatenate([self.pixels, strip])
 
     def _stroke(

@@ -19,6 +19,9 @@ SCREEN_STRUCTURES: Final[dict[str, Colour]] = {
 SCREEN_CONTACT: Final[Colour] = (255, 255, 255)
 SCREEN_DIAMETER: Final[Colour] = (255, 232, 60)
 SCREEN_BOX: Final[Colour] = (255, 92, 92)
+SCREEN_TRUSTED: Final[Colour] = (150, 255, 110)
+SCREEN_DOUBT: Final[Colour] = (255, 92, 92)
+SCREEN_PREDICTED: Final[Colour] = (200, 200, 255)
 SCREEN_TEXT: Final[Colour] = (240, 240, 240)
 SCREEN_GROUND: Final[Colour] = (12, 14, 18)
 SCREEN_COLOURS: Final[dict[str, Colour]] = {
@@ -26,6 +29,9 @@ SCREEN_COLOURS: Final[dict[str, Colour]] = {
     "CONTACT": SCREEN_CONTACT,
     "DIAMETER": SCREEN_DIAMETER,
     "BOX": SCREEN_BOX,
+    "TRUSTED": SCREEN_TRUSTED,
+    "DOUBT": SCREEN_DOUBT,
+    "PREDICTED": SCREEN_PREDICTED,
     "TEXT": SCREEN_TEXT,
     "GROUND": SCREEN_GROUND,
 }
