@@ -192,29 +192,29 @@ def join_segments(segments: list[Floats]) -> Floats:
     Returns:
         (N, 2) points from end to end.
     """
+    if len(segments) == 1:
+        return segments[0]
     lengths = np.array([_length(points) for points in segments])
     first = int(lengths.argmax())
     parts = deque([segments[first]])
-    if len(segments) > 1:
-        ends = np.array([(points[0], points[-1]) for points in segments])
-        tips = ends[first].copy()
-        reach = np.maximum(lengths, GAP_SHARE * lengths[first])
-        reach[first] = -1  # no gap is that short: it is in the line
-        while True:
-            gaps = np.linalg.norm(ends[:, :, None] - tips, axis=-1).round(DECIMALS)  # segment, its end, the line's end
-            gaps[gaps > reach[:, None, None]] = np.inf
-            number, end_pair = divmod(int(gaps.argmin()), 4)
-            segment_end, line_end = divmod(end_pair, 2)
-            if np.isinf(gaps[number, segment_end, line_end]):
-                break
-            outward = segments[number] if segment_end == 0 else segments[number][::-1]
-            if line_end == 1:
-                parts.append(outward)
-            else:
-                parts.appendleft(outward[::-1])
-            tips[line_end] = ends[number, 1 - segment_end]
-            reach[number] = -1
-    return np.concatenate(parts)
+    ends = np.array([(points[0], points[-1]) for points in segments])
+    tips = ends[first].copy()
+    reach = np.maximum(lengths, GAP_SHARE * lengths[first])
+    reach[first] = -1  # no gap is that short: it is in the line
+    while True:
+        gaps = np.linalg.norm(ends[:, :, None] - tips, axis=-1).round(DECIMALS)  # segment, its end, the line's end
+        gaps[gaps > reach[:, None, None]] = np.inf
+        number, end_pair = divmod(int(gaps.argmin()), 4)
+        segment_end, line_end = divmod(end_pair, 2)
+        if np.isinf(gaps[number, segment_end, line_end]):
+            return np.concatenate(parts)
+        outward = segments[number] if segment_end == 0 else segments[number][::-1]
+        if line_end == 1:
+            parts.append(outward)
+        else:
+            parts.appendleft(outward[::-1])
+        tips[line_end] = ends[number, 1 - segment_end]
+        reach[number] = -1
 
 
 def _triple_point(difference: Floats, excesses: list[Floats], cell: Cell, last: Point) -> Point:
@@ -265,8 +265,8 @@ def _line(segments: list[Floats], window: Window, method: str) -> ContactLine:
     points = join_segments(segments) + np.array([window[0].start, window[1].start], dtype=np.float64)
     if (points[0, 1], points[0, 0]) > (points[-1, 1], points[-1, 0]):
         points = points[::-1].copy()
-    extent = float(np.hypot(*np.ptp(points, axis=0)))
-    return ContactLine(points, len(segments), extent <= ONE_PIXEL, method)
+    height, width = (points.max(axis=0) - points.min(axis=0)).tolist()
+    return ContactLine(points, len(segments), math.hypot(height, width) <= ONE_PIXEL, method)
 
 
 def _window(lv_mask: Bools, la_mask: Bools, margin: int) -> Window:

@@ -48,19 +48,20 @@ def find_hinge_points(line: ContactLine, anterior_side: str) -> HingePoints:
     """
     check_anterior_side(anterior_side)
     points = line.points
-    steps = np.diff(points, axis=0)
+    steps = points[1:] - points[:-1]
     weights = np.hypot(steps[:, 0], steps[:, 1])
     middles = points[:-1] + steps / 2
-    if weights.sum() == 0:
+    total = weights.sum()
+    if total == 0:
         only = (float(points[0, 0]), float(points[0, 1]))
         return HingePoints(only, only)
-    offsets = middles - weights @ middles / weights.sum()
+    offsets = middles - weights @ middles / total
     _, axes = np.linalg.eigh((offsets * weights[:, None]).T @ offsets)
     along = points @ axes[:, -1]
-    extremes = points[[int(along.argmin()), int(along.argmax())]]
-    order = np.lexsort((extremes[:, 0], extremes[:, 1] if anterior_side == "left" else -extremes[:, 1]))
-    amvl, posterior = extremes[order]
-    return HingePoints((float(amvl[0]), float(amvl[1])), (float(posterior[0]), float(posterior[1])))
+    sign = 1 if anterior_side == "left" else -1
+    extremes = (points[along.argmin()].tolist(), points[along.argmax()].tolist())
+    amvl, posterior = sorted(extremes, key=lambda point: (sign * point[1], point[0]))
+    return HingePoints((amvl[0], amvl[1]), (posterior[0], posterior[1]))
 
 
 def check_anterior_side(anterior_side: str) -> None:

@@ -80,52 +80,64 @@ def trace(crossings: Crossings, end_in_cell: Callable[[Cell, Point], Point]) -> 
 def _chains(crossings: Crossings) -> list[tuple[list[int], bool]]:
     """The kept crossings (their places in `crossings`) in their order along each line, and whether it is closed."""
     height, width = crossings.positive.shape
-    kept = crossings.kept.tolist()
-    links: list[list[int]] = [[] for _ in kept]
-    for one, other in _neighbours(crossings.edges, height, width, crossings.positive):
-        if kept[one] and kept[other]:
-            links[one].append(other)
-            links[other].append(one)
-    edges = crossings.edges.tolist()
+    ones, others = _neighbours(crossings.edges, height, width, crossings.positive)
+    linked = crossings.kept[ones] & crossings.kept[others]
+    links: list[list[int]] = [[] for _ in range(len(crossings.edges))]
+    firsts: list[int] = ones[linked].tolist()
+    seconds: list[int] = others[linked].tolist()
+    for one, other in zip(firsts, seconds, strict=True):
+        links[one].append(other)
+        links[other].append(one)
+    places = np.flatnonzero(crossings.kept)
+    counts = np.bincount(ones[linked], minlength=len(links)) + np.bincount(others[linked], minlength=len(links))
     chains: list[tuple[list[int], bool]] = []
-    visited = [not keep for keep in kept]
+    visited = (~crossings.kept).tolist()
     # from the ends of lines first; lines that are closed have none
-    for first in sorted(np.flatnonzero(crossings.kept).tolist(), key=lambda place: (len(links[place]), edges[place])):
+    for first in places[np.lexsort((crossings.edges[places], counts[places]))].tolist():
         if visited[first]:
             continue
         chain = [first]
-        visited[first] = True
-        while following := [place for place in links[chain[-1]] if not visited[place]]:
-            chain.append(following[0])
-            visited[following[0]] = True
+        following: int | None = first
+        while following is not None:
+            visited[following] = True
+            following = next((place for place in links[following] if not visited[place]), None)
+            if following is not None:
+                chain.append(following)
         chains.append((chain, len(links[first]) == 2))
     return chains
 
 
-def _neighbours(edges: Ints, height: int, width: int, positive: Bools) -> list[tuple[int, int]]:
+def _neighbours(edges: Ints, height: int, width: int, positive: Bools) -> tuple[Ints, Ints]:
     """The pairs of crossings (places in `edges`) that follow one another on the curve: they share a cell."""
-    rows, cols = np.divmod(edges // 2, width)
-    is_down = edges % 2
-    after = np.where((rows < height - 1) & (cols < width - 1), rows * width + cols, -1)
-    before = np.where(
-        np.where(is_down, cols, rows) > 0, (rows - 1 + is_down) * width + cols - is_down, -1
-    )  # left of a downward edge, above the others
+    corners, is_down = edges >> 1, edges & 1
+    rows = corners // width
+    cols = corners - rows * width
+    after = np.where((rows < height - 1) & (cols < width - 1), corners, -1)
+    # left of a downward edge, above the others
+    before = np.where(np.where(is_down, cols, rows) > 0, corners - np.where(is_down, 1, width), -1)
     cells = np.concatenate([after, before])
     order = cells.argsort(kind="stable")
     order = order[np.count_nonzero(cells < 0) :]
-    cells, places = cells[order], order % len(edges)
-    begins = np.flatnonzero(np.diff(cells, prepend=-1))
-    counts = np.diff(begins, append=len(cells))
+    cells, places = cells[order], order % max(len(edges), 1)
+    starts = np.ones(cells.size + 1, dtype=np.bool_)
+    np.not_equal(cells[1:], cells[:-1], out=starts[1:-1])
+    bounds = np.flatnonzero(starts)
+    begins, counts = bounds[:-1], bounds[1:] - bounds[:-1]
     twos = begins[counts == 2]
-    pairs = list(zip(places[twos].tolist(), places[twos + 1].tolist(), strict=True))
-    for begin, count in zip(begins[counts > 2].tolist(), counts[counts > 2].tolist(), strict=True):
+    ones, others = places[twos], places[twos + 1]
+    more = counts > 2
+    if not more.any():
+        return ones, others
+    pairs: list[tuple[int, int]] = []
+    for begin, count in zip(begins[more].tolist(), counts[more].tolist(), strict=True):
         # two lines in one cell: they keep its two positive corners apart
         cell = int(cells[begin])
         found = {int(edges[place]): int(place) for place in places[begin : begin + count]}
         top, right, bottom, left = 2 * cell, 2 * cell + 3, 2 * (cell + width), 2 * cell + 1
         apart = [(top, left), (right, bottom)] if positive.flat[cell] else [(top, right), (bottom, left)]
         pairs += [(found[one], found[other]) for one, other in apart if one in found and other in found]
-    return pairs
+    crowded = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+    return np.concatenate([ones, crowded[:, 0]]), np.concatenate([others, crowded[:, 1]])
 
 
 def _without_unsure_ends(chain: list[int], sure: Bools) -> list[int]:
