@@ -156,12 +156,15 @@ def _write(
         class_of[structure] = index
     shape = (len(cases), preprocessing.height, preprocessing.width)
     with atomic_folder(entry) as temporary:
-        # Plain sequential writes: a full disk is then an error with a message, where a mapped file ends the process.
+        # Plain writes: a full disk is then an error with a message, where a mapped file ends the process.
         with (temporary / IMAGES).open("wb") as images, (temporary / LABELS).open("wb") as labels:
             _write_header(images, shape, np.float32)
             _write_header(labels, shape, np.uint8)
-            for case in progress(cases, label="preprocessing frames", unit="frames"):
-                sample = load(case)
+            begin = {file: file.tell() for file in (images, labels)}
+            # Slices of one volume come one after the other, whatever their order here: it is decoded once.
+            in_files = sorted(range(len(cases)), key=lambda place: (str(cases[place].image_path), place))
+            for place in progress(in_files, label="preprocessing frames", unit="frames"):
+                sample = load(cases[place])
                 if sample.labels is None:
                     raise UserError(f"{sample.source}: has no labels; only labelled frames can be cached for training")
                 if sample.labels.shape != sample.image.shape:
@@ -170,8 +173,13 @@ def _write(
                         f"received {sample.labels.shape}; mend or remove this case"
                     )
                 seen = None if region is None else region(sample)
-                images.write(preprocess_image(sample.image, preprocessing, seen).tobytes())
-                labels.write(class_of[preprocess_labels(sample.labels, preprocessing, seen)].tobytes())
+                image = preprocess_image(sample.image, preprocessing, seen)
+                for file, frame in (
+                    (images, image),
+                    (labels, class_of[preprocess_labels(sample.labels, preprocessing, seen)]),
+                ):
+                    file.seek(begin[file] + place * frame.nbytes)
+                    file.write(frame.tobytes())
         write_json(
             temporary / DESCRIPTION,
             {

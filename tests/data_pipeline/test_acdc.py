@@ -13,6 +13,7 @@ from data_pipeline.class_shares import balancing_weights, class_shares
 from data_pipeline.class_shares import main as print_class_shares
 from data_pipeline.datasets import acdc
 from data_pipeline.preprocess import Preprocessing
+from data_pipeline.readers.nifti import read_nifti_volume
 from data_pipeline.regions import HeartCrop
 from data_pipeline.sample import Phase, Structure, View, VolumeSlice
 from data_pipeline.spec import open_dataset
@@ -132,6 +133,30 @@ def test_a_changed_cine_is_another_cache_entry(root: Path):
     assert len(entries() - first) == 1
 
 
+@pytest.mark.parametrize("with_cine", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_pass_decodes_each_volume_once(root: Path, monkeypatch: pytest.MonkeyPatch, with_cine: bool, turned: bool):
+    if with_cine:
+        for patient in ("patient001", "patient002"):
+            write_volume(root / patient / f"{patient}_4d.nii", np.stack([drawn_volume("ED"), drawn_volume("ES")]))
+    decoded: list[str] = []
+
+    def counted(path: Path):
+        decoded.append(path.name)
+        return read_nifti_volume(path)
+
+    monkeypatch.setattr(acdc, "read_nifti_volume", counted)
+    cases = acdc.list_cases(root)
+    if turned:  # slice by slice across volumes, the worst order there is
+        cases.sort(key=lambda case: case.slice_index or 0)
+    cache = build_cache(cases, acdc.load_sample, Preprocessing(8, 8), STRUCTURES, root / "cache", HeartCrop(60.0))
+    assert Counter(decoded) == Counter(path.name for path in root.glob("*/*.nii"))
+    assert cache.case_ids == tuple(case.case_id for case in cases)
+    images, _ = cache.read(np.array([5]))
+    alone = build_cache(cases[5:6], acdc.load_sample, Preprocessing(8, 8), STRUCTURES, root / "cache", HeartCrop(60.0))
+    np.testing.assert_array_equal(images, alone.images)
+
+
 def test_the_official_suffix_is_read_alike(root: Path):
     expected = load(root, "patient001_SAX_ED_s01")
     for path in list((root / "patient001").glob("*.nii")):
@@ -175,6 +200,49 @@ def test_exchanged_phases_are_seen_in_the_volume(root: Path, capsys: pytest.Capt
     voxel_ml = PITCH_MM[0] * PITCH_MM[1] * DISTANCE_MM / 1000
     volumes = [np.count_nonzero(drawn_volume(phase) == 3) * voxel_ml for phase in ("ES", "ED")]
     assert any(f"{volumes[0]:.0f} ml at ED, {volumes[1]:.0f} ml at ES" in line for line in lines)
+
+
+def test_two_patients_that_are_one_are_found(root: Path, capsys: pytest.CaptureFixture[str]):
+    for number in ("01", "09"):
+        twin = root / "patient002" / f"patient002_frame{number}.nii"
+        twin.write_bytes((root / "patient001" / f"patient001_frame{number}.nii").read_bytes())
+    code, lines, _ = findings(capsys, root)
+    (line,) = (line for line in lines if line.startswith("error"))  # one of both volumes, not one of each slice
+    assert code == 1
+    assert (
+        f"the same pixels in patient001, patient002, {2 * SLICES} slice(s), the first as patient002_SAX_ED_s00" in line
+    )
+    assert "It may be trained and tested on: remove one." in line
+
+
+def test_one_volume_for_both_phases_is_found(root: Path, capsys: pytest.CaptureFixture[str]):
+    folder = root / "patient001"
+    (folder / "patient001_frame09.nii").write_bytes((folder / "patient001_frame01.nii").read_bytes())
+    code, lines, _ = findings(capsys, root)
+    (line,) = (line for line in lines if "same pixels" in line)
+    assert code == 0
+    assert line.startswith("warning  patient001_SAX_ED_s00")
+    assert f"twice, {SLICES} slice(s), the first as patient001_SAX_ES_s00. Is one of them the wrong volume?" in line
+
+
+def test_blank_slices_are_alike_and_mean_nothing(root: Path, capsys: pytest.CaptureFixture[str]):
+    for path in root.glob("*/*_frame??.nii"):
+        volume = intensities(drawn_volume("ED"), path.name)
+        volume[-1] = 0
+        write_volume(path, volume)
+    _, lines, _ = findings(capsys, root)
+    assert not any("same pixels" in line for line in lines)
+
+
+def test_slices_of_two_kinds_of_range_are_told(root: Path, capsys: pytest.CaptureFixture[str]):
+    path = root / "patient001" / "patient001_frame01.nii"
+    volume = intensities(drawn_volume("ED"), "dim")
+    volume[0] //= 20
+    write_volume(path, volume)
+    _, lines, _ = findings(capsys, root)
+    (line,) = (line for line in lines if "0..255" in line)
+    assert f"within 0..255 and beyond in 1 volume(s): {path}" in line
+    assert "normalise=minmax" in line
 
 
 def image_of_another_size(folder: Path) -> None:
