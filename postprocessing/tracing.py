@@ -93,7 +93,8 @@ def _chains(crossings: Crossings) -> list[tuple[list[int], bool]]:
     chains: list[tuple[list[int], bool]] = []
     visited = (~crossings.kept).tolist()
     # from the ends of lines first; lines that are closed have none
-    for first in places[np.lexsort((crossings.edges[places], counts[places]))].tolist():
+    ordered: list[int] = places[np.lexsort((crossings.edges[places], counts[places]))].tolist()
+    for first in ordered:
         if visited[first]:
             continue
         chain = [first]
