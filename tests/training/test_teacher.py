@@ -166,7 +166,8 @@ def test_damaged_changed_and_missing_teachers_are_refused_by_name(teacher, tmp_p
 
 def test_one_that_only_locates_neither_teaches_nor_is_taught(teacher, tmp_path):
     localiser = with_settings(
-        recipe_for("alexnet_box"), [*TINY, "classes=lv_myo_la", "model_options.width=0.125", "input_height=64"]
+        recipe_for("alexnet_box"),
+        [*TINY, "classes=lv_myo_la", "model_options.width=0.125", "input_height=64", "input_width=64"],
     )
     folder = write_run(tmp_path / "box", localiser)
     with pytest.raises(UserError, match=r"box: its alexnet_box gives no probabilities to teach.*Received: box"):
