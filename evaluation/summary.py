@@ -66,15 +66,18 @@ from evaluation.rows import (
     FIRST,
     FRAME,
     NO_CONTACT_LINE,
+    NO_LV_IN_REFERENCE,
     NO_REFERENCE,
     NO_REFERENCE_CONTACT_LINE,
     NO_SEGMENTATION,
     NOT_FOUND_BY_NETWORK,
     OK,
+    SLICE,
     VOLUME,
     CaseRow,
     subgroup,
 )
+from evaluation.short_axis import LEVEL
 from evaluation.short_axis_summary import clinical_blocks, short_axis_block, volumes_of
 from evaluation.summary_blocks import (
     REFERENCE_TO_TRUTH,
@@ -95,6 +98,7 @@ from postprocessing.calibration import POOLED
 from postprocessing.measurement import FLAGS
 from shell.files import without_nan
 
+LV_MISSING = "lv_missing"
 SUBGROUPS = ("A4C-ED", "A4C-ES", "A2C-ED", "A2C-ES")
 
 
@@ -259,8 +263,17 @@ def _outliers(frames: Mapping[str, Rows], *, judge_hinge_points: bool) -> dict[s
     for flag in FLAGS:
         if flag == IMPLAUSIBLE_ANNULUS:
             continue  # the rows of the diameter say it
-        outliers[flag] = [case for case, f in frames.items() if (FRAME, flag) in f and f[FRAME, flag].value == 1]
+        outliers[flag] = [
+            case
+            for case, f in frames.items()
+            if (FRAME, flag) in f and f[FRAME, flag].value == 1 and not (flag == LV_MISSING and _is_beyond_lv(f))
+        ]
     return outliers
+
+
+def _is_beyond_lv(frame: Rows) -> bool:
+    """A short-axis slice whose reference shows no LV: none was missed."""
+    return (SLICE, LEVEL) in frame and frame[SLICE, LEVEL].status == NO_LV_IN_REFERENCE
 
 
 def _unphysiological(diameter: CaseRow) -> bool:

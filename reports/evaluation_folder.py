@@ -217,6 +217,11 @@ class Evaluation:
         return sum(r.unit == "px" for r in self.frames) if self.length_unit == "mm" else 0
 
     @cached_property
+    def is_short_axis(self) -> bool:
+        """The frames are slices of short-axis volumes, all of them."""
+        return bool(self.block("short_axis")) and all(row.view == "SAX" for row in self.frames)
+
+    @cached_property
     def no_hinge_points(self) -> str | None:
         """Why the network finds no hinge points, as a status: it is not made to; None where it is."""
         status = self.block("not_measured").get("hinge_points")

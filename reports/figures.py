@@ -1,4 +1,4 @@
-"""The figures of the report: the hinge-point paper's, drawn from the evaluation's rows, and three of our own."""
+"""The figures of the report: the papers', drawn from the evaluation's rows, and some of our own."""
 
 from collections.abc import Callable
 
@@ -13,6 +13,8 @@ from reports.sections.hinge_points import box_plots, sorted_errors
 from reports.sections.localisation import overlap_by_epoch
 from reports.sections.off_centre import x_correlation
 from reports.sections.segmentation import dice_by_epoch
+from reports.sections.short_axis import examples, mass_agreement
+from reports.sections.short_axis import volume_agreement as short_axis_volumes
 from reports.sections.trust import expected_against_measured, risk_coverage_curve
 from reports.sections.volumes import volume_agreement
 
@@ -29,13 +31,19 @@ OF_HINGE_POINTS: dict[str, Draw] = {
     "risk-coverage": risk_coverage_curve,
     "expected-error": expected_against_measured,
 }
+OF_SHORT_AXIS: dict[str, Draw] = {
+    "fig-1-examples": examples,
+    "fig-03-dice-by-epoch": dice_by_epoch,
+    "sax-volume-agreement": short_axis_volumes,
+    "sax-mass-agreement": mass_agreement,
+}
 OF_BOXES: dict[str, Draw] = {"box-iou-by-epoch": overlap_by_epoch}
 
 
 def draw_figures(evaluation: Evaluation) -> dict[str, Drawing | Missing]:
     """Every figure that applies to the network, by key; `Missing` where the evaluation has nothing to draw."""
     draw = {
-        **(OF_OUTLINES if evaluation.segments else {}),
+        **(OF_SHORT_AXIS if evaluation.is_short_axis else OF_OUTLINES if evaluation.segments else {}),
         **(OF_HINGE_POINTS if evaluation.no_hinge_points is None else {}),
         **(OF_BOXES if evaluation.locates else {}),
     }

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from reports import paper
+from reports import paper, short_axis_opening
 from reports.cells import DASH, between, number, percent
 from reports.evaluation_folder import ALL, Evaluation, figure_of
 from reports.html import Card
@@ -53,6 +53,8 @@ def lead(evaluation: Evaluation) -> str:
     frames, failed = len(evaluation.frames), sum(_failed(evaluation).values())
     if not frames:
         return "No frame was evaluated: there is nothing to report but how it was made."
+    if evaluation.is_short_axis:
+        return short_axis_opening.lead(evaluation)
     if evaluation.no_hinge_points is not None:
         return _lead_without_hinge_points(evaluation)
     if failed == frames:
@@ -108,6 +110,8 @@ def _box_sentence(evaluation: Evaluation) -> str:
 
 def cards(evaluation: Evaluation) -> Sequence[Card]:
     """The headline figures of what the network is made for."""
+    if evaluation.is_short_axis:
+        return short_axis_opening.cards(evaluation)
     hinge = _hinge_cards(evaluation) if evaluation.no_hinge_points is None else []
     box = [_box_card(evaluation)] if evaluation.locates else []
     dice = [_dice_card(evaluation)] if evaluation.segments else []
@@ -227,8 +231,9 @@ def _failed_card(evaluation: Evaluation) -> Card:
 def reading(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
     """The words and figures of the report, explained: (term, explanation), as far as they occur in it."""
     unit = evaluation.length_unit
-    finds_points = evaluation.no_hinge_points is None
+    finds_points = evaluation.no_hinge_points is None and not evaluation.is_short_axis
     entries = [
+        *(short_axis_opening.reading() if evaluation.is_short_axis else ()),
         finds_points
         and (
             "Hinge points",
@@ -295,7 +300,9 @@ def limits(evaluation: Evaluation) -> Sequence[tuple[str, str]]:
     limits = [
         ("Use", "Research only. This is not a medical device, and nothing here is for diagnosis or treatment."),
     ]
-    if evaluation.no_hinge_points is not None:
+    if evaluation.is_short_axis:
+        limits += short_axis_opening.limits(evaluation)
+    elif evaluation.no_hinge_points is not None:
         limits.append(("No hinge points", WITHOUT_HINGE_POINTS[evaluation.no_hinge_points]))
         if evaluation.segments:
             limits.append(
@@ -392,7 +399,10 @@ def _after(name: str, words: str) -> str:
 def frames_of_patients(evaluation: Evaluation) -> str:
     """`60 frames of 15 patients`."""
     frames, patients = len(evaluation.frames), len({row.patient for row in evaluation.frames})
-    return f"{frames} {'frame' if frames == 1 else 'frames'} of {patients} {'patient' if patients == 1 else 'patients'}"
+    frame = "slice" if evaluation.is_short_axis else "frame"
+    return (
+        f"{frames} {frame if frames == 1 else f'{frame}s'} of {patients} {'patient' if patients == 1 else 'patients'}"
+    )
 
 
 def _what_mm_means(evaluation: Evaluation) -> str:

@@ -23,6 +23,7 @@ from reports.sections import (
     provenance,
     samples,
     segmentation,
+    short_axis,
     trust,
     vds_unet,
     volumes,
@@ -35,6 +36,7 @@ TITLES = {
     "no_segmentation": "Localisation of the left ventricle: evaluation report",
 }
 """By why there are no hinge points; None where there are."""
+TITLE_OF_SHORT_AXIS = "Ventricles and myocardium in short-axis cine MR: evaluation report"
 TITLE_OF_BOTH_VENTRICLES = "Segmentation of the ventricles: evaluation report"
 NOTICE = "Research use only. Not a medical device: not for diagnosis or treatment."
 
@@ -85,6 +87,8 @@ def _page(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Pag
 
 def _title(evaluation: Evaluation) -> str:
     """What was measured; the ventricles, where there is a right one."""
+    if evaluation.is_short_axis:
+        return TITLE_OF_SHORT_AXIS
     if evaluation.no_hinge_points == "no_la_class" and "RV" in evaluation.structures:
         return TITLE_OF_BOTH_VENTRICLES
     return TITLES[evaluation.no_hinge_points]
@@ -99,19 +103,56 @@ def _paper(evaluation: Evaluation) -> str:
 def _sections(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Sequence[Section]:
     """What applies to the network, in the order of reading: frames, outlines, boxes, hinge points, volumes, making."""
     return [
-        Section("samples", "Sample frames", (samples.overlay_gallery(evaluation),)),
-        *(_outlines(evaluation, pictures) if evaluation.segments else []),
+        Section(
+            "samples",
+            "Sample slices" if evaluation.is_short_axis else "Sample frames",
+            (samples.overlay_gallery(evaluation),),
+        ),
+        *(_short_axis(evaluation, pictures) if evaluation.is_short_axis else []),
+        *(_outlines(evaluation, pictures) if evaluation.segments and not evaluation.is_short_axis else []),
         *(_boxes(evaluation, pictures) if evaluation.locates else []),
         *(_hinge_points(evaluation, pictures) if evaluation.no_hinge_points is None else []),
-        *(_volumes(evaluation, pictures) if evaluation.segments else []),
+        *(_volumes(evaluation, pictures) if evaluation.segments and not evaluation.is_short_axis else []),
         *(_outliers(evaluation) if outliers.applies(evaluation) else []),
         Section(
             "failures-section",
-            "Failures and doubtful frames",
-            (failures.failure_table(evaluation), failures.second_look_table(evaluation)),
+            "Failures and doubtful slices" if evaluation.is_short_axis else "Failures and doubtful frames",
+            (
+                *([short_axis.presence_table(evaluation)] if evaluation.is_short_axis else []),
+                failures.failure_table(evaluation),
+                failures.second_look_table(evaluation),
+            ),
         ),
-        Section("cases", "Every case", (cases.case_browser(evaluation),)),
+        Section(
+            "cases", "Every slice" if evaluation.is_short_axis else "Every case", (cases.case_browser(evaluation),)
+        ),
         Section("making", "How this was made", (provenance.provenance_table(evaluation),)),
+    ]
+
+
+def _short_axis(evaluation: Evaluation, pictures: dict[str, Picture | Missing]) -> Sequence[Section]:
+    return [
+        Section(
+            "chambers",
+            "Segmentation of ventricles and myocardium",
+            (
+                short_axis.segmentation_by_criterion(evaluation),
+                short_axis.basal_table(evaluation),
+                short_axis.level_table(evaluation),
+                Gallery((pictures["fig-1-examples"], pictures["fig-03-dice-by-epoch"])),
+                segmentation.segmentation_table(evaluation),
+            ),
+        ),
+        Section(
+            "volumes-section",
+            "Volumes, ejection fraction and mass",
+            (
+                short_axis.volume_table(evaluation),
+                short_axis.clinical_table(evaluation),
+                Gallery((pictures["sax-volume-agreement"], pictures["sax-mass-agreement"])),
+            ),
+        ),
+        Section("diagnoses", "By diagnosis", (short_axis.diagnosis_table(evaluation),)),
     ]
 
 

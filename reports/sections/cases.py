@@ -17,6 +17,8 @@ from shell.files import read_json
 
 FRAME, BOX, QUALITY, EPI = "FRAME", "BOX", "QUALITY", "EPI"
 GRADES = {1: "Poor", 2: "Medium", 3: "Good"}
+LV_MISSING = "lv_missing"
+LEVELS = {1: "base", 2: "mid", 3: "apex"}
 PER_PIXEL = 4
 """Steps of a stored outline within one native pixel (evaluation/pictures.py)."""
 POINTS = {"amvl": "aMVL", "pmvl": "pMVL"}
@@ -153,6 +155,8 @@ class _Case:
 
     @property
     def status_words(self) -> str:
+        if self.badness < 0:
+            return "no heart, none found"
         if math.isfinite(self.badness):
             return "abstained" if self.abstained else "measured"
         words = STATUS_WORDS.get(self.status, in_words(self.status))
@@ -200,6 +204,7 @@ def _columns(evaluation: Evaluation) -> list[_Column]:
         _Column("patient", lambda case: case.first.patient, is_number=False),
         _Column("view", lambda case: case.first.view, is_number=False),
         _Column("phase", lambda case: case.first.phase, is_number=False),
+        _Column("level", _level, is_number=False),
         _Column("image", _image_quality, is_number=False),
         _Column("quality score", value(QUALITY, "score"), 2),
         _Column("status", lambda case: case.status_words, is_number=False),
@@ -236,6 +241,11 @@ def _length(case: _Case, value: float, metric: str, unit: str) -> str | float:
     return f"{number(value, 1)} {own}" if math.isfinite(value) and own != unit else value
 
 
+def _level(case: _Case) -> CaseCell:
+    grade = case.value("SLICE", "level")
+    return CaseCell(LEVELS[int(grade)], f"{grade:g}") if math.isfinite(grade) else CaseCell(DASH)
+
+
 def _image_quality(case: _Case) -> CaseCell:
     grade = case.value(FRAME, "image_quality")
     return CaseCell(GRADES.get(int(grade), DASH), f"{grade:g}") if math.isfinite(grade) else CaseCell(DASH)
@@ -258,6 +268,8 @@ def _judged(case: str, rows: Rows, evaluation: Evaluation, flags: Mapping[str, s
         judged = [row for (name, metric), row in rows.items() if metric == "dice" and name != EPI]
         values = [row.value for row in judged if math.isfinite(row.value)]
         badness = 1 - sum(values) / len(values) if values else math.nan
+        if not values and judged and all(row.view == "SAX" and row.status == "undefined" for row in judged):
+            badness = -1.0  # nothing is there and nothing was found
     else:
         judged = [rows[BOX, "box_iou"]] if (BOX, "box_iou") in rows else []
         badness = 1 - judged[0].value if judged else math.nan
@@ -269,15 +281,22 @@ def _judged(case: str, rows: Rows, evaluation: Evaluation, flags: Mapping[str, s
 def _flags(evaluation: Evaluation, found: Mapping[str, Rows]) -> dict[str, dict[str, str]]:
     """What deserves a second look: case → {name: meaning}. That nothing could be measured is its status, no flag."""
     flags: dict[str, dict[str, str]] = {case: {} for case in found}
+    listed_cases = {name: frozenset(cases) for name, cases in evaluation.block("outlier_cases").items()}
+
+    def listed(name: str, case: str) -> bool:
+        return case in listed_cases.get(name, ())
+
     for case, rows in found.items():
         for (structure, metric), row in rows.items():
             is_ours = structure in (FRAME, BOX) and not metric.endswith(NOT_OF_THE_PREDICTION)
             if is_ours and row.unit == "flag" and row.value == 1:
-                flags[case][metric] = meaning_of_outlier(metric)
+                if metric == LV_MISSING and ("SLICE", "level") in rows and not listed(metric, case):
+                    continue  # the reference shows none either
+                flags[case][metric] = meaning_of_outlier(metric, short_axis=evaluation.is_short_axis)
     for name, cases in evaluation.block("outlier_cases").items():
         for case in cases:
             if case in flags and name not in STATUS_WORDS:
-                flags[case].setdefault(name, meaning_of_outlier(name))
+                flags[case].setdefault(name, meaning_of_outlier(name, short_axis=evaluation.is_short_axis))
     for kind in ("geometric", "anatomical"):
         block = evaluation.block("outliers_by_patient", "frames", kind)
         reasons = block.get("why") or {}

@@ -19,7 +19,7 @@ METRIC_NAMES = {
     "surface_dice": "surface Dice",
     "box_iou": "IOU",
 }
-ABOUT_ALL = ("OUTLIER", "QUALITY")
+ABOUT_ALL = ("OUTLIER", "QUALITY", "SLICE")
 """Structures of rows that have sections of their own, which say what could not be judged."""
 NOT_FOUND_BY_NETWORK = ("no_la_class", "no_segmentation")
 """Statuses of what a network is not made for: the report says it once, and not as a failure of each frame."""
@@ -33,6 +33,7 @@ STATUS_MEANINGS = {
     "no_volume": "The left ventricle has no extent to take a volume of.",
     "unknown_orientation": "The view is unknown, so anterior and posterior are too: the hinge points have no names.",
     "several_frames": "The patient has several frames of a view and phase: which of them a volume is of is not known.",
+    "slices_differ": "The slices of the volume differ in size, pixel pitch or distance: they are no stack.",
     "undefined": "The figure is not defined, e.g. the Dice of two empty masks.",
     "calibration_unit_differs": "The calibration is in mm and the frame in px, or the other way round.",
 }
@@ -55,6 +56,13 @@ OUTLIER_MEANINGS = {
     "hinge_points_outside_sector": "A hinge point lies where there is no ultrasound: an outline strays from the image.",
 }
 """What is the matter with a frame, and what to look at."""
+SHORT_AXIS_MEANINGS = {
+    "lv_missing": "No left ventricle was found where the reference shows one.",
+    "holes": "LV, RV or the epicardium has a hole, and the area lacks it: look whether a papillary muscle is meant.",
+    "fragments_removed": "Pieces of a structure but the largest were left out: look whether the right one was kept.",
+    "lv_cut_by_sector": "The LV reaches the edge of the image: its volume lacks what lies beyond.",
+}
+"""The same of a slice across the ventricles."""
 ANNULUS_MEANING = (
     "No mitral annulus is so narrow or so wide: LV and LA meet in the wrong place, or the pixel pitch is wrong."
 )
@@ -71,8 +79,10 @@ def failure_table(evaluation: Evaluation) -> Table | Missing:
         # a frame; their tables say it.
         if row.status in ("ok", "no_calibration", "no_quality_model", *NOT_FOUND_BY_NETWORK):
             continue
-        if row.status.startswith("missing_") or row.structure in ABOUT_ALL:
+        if row.status.startswith("missing_") and not row.status.startswith("missing_SAX"):
             continue
+        if row.structure in ABOUT_ALL or (row.status == "undefined" and row.view == "SAX"):
+            continue  # of slices: a table of its own says on which a structure is absent
         quantities = found.setdefault((row.case, row.status), [])
         if (quantity := _quantity(row)) not in quantities:
             quantities.append(quantity)
@@ -80,6 +90,8 @@ def failure_table(evaluation: Evaluation) -> Table | Missing:
         none = "None: every frame has hinge points and every figure is defined."
         if evaluation.no_hinge_points is not None:
             none = "None: every figure is defined."
+        if evaluation.is_short_axis:
+            none = "None: every volume could be measured."
         return Missing(title, none if evaluation.frames else "No frame was evaluated.")
     alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (case, status), missing in sorted(found.items()):
@@ -103,7 +115,8 @@ def failure_table(evaluation: Evaluation) -> Table | Missing:
 
 def second_look_table(evaluation: Evaluation) -> Table | Missing:
     """Frames measured, but with a flag that a reader should know of."""
-    title = "Frames that deserve a second look"
+    what = "slices" if evaluation.is_short_axis else "frames"
+    title = f"{what.capitalize()} that deserve a second look"
     cases: Mapping[str, Any] = evaluation.block("outlier_cases")
     frames = evaluation.count("n_cases")
     rows = [
@@ -112,7 +125,7 @@ def second_look_table(evaluation: Evaluation) -> Table | Missing:
             *ours(
                 str(len(listed)),
                 percent(len(listed) / frames if frames else math.nan),
-                meaning_of_outlier(name),
+                meaning_of_outlier(name, short_axis=evaluation.is_short_axis),
                 _shortened(listed, 12),
             ),
         )
@@ -124,9 +137,9 @@ def second_look_table(evaluation: Evaluation) -> Table | Missing:
     return Table(
         "second-look",
         title,
-        plain("what", "frames", "share", "what it means", "cases"),
+        plain("what", what, "share", "what it means", "cases"),
         tuple(rows),
-        ("Of all frames. A frame may be in several rows.",),
+        (f"Of all {what}. One may be in several rows.",),
     )
 
 
@@ -136,7 +149,13 @@ def _quantity(row: Row) -> str:
         return "calibrated hinge points" if row.status == "calibration_unit_differs" else "hinge points and diameter"
     if row.metric.endswith("_first"):
         return f"{METRIC_NAMES.get(row.metric.removesuffix('_first'), row.metric)} of {row.structure}, first U-Net"
+    if "_volume" in row.metric:
+        return f"overlap and distances of {row.structure}, whole volume"
     name = row.metric.split("_")[0]
+    if row.view == "" and row.structure == "RV":
+        return f"RV {name.upper()} of the patient"
+    if name == "mass":
+        return "myocardial mass of the patient"
     if name in ("edv", "esv", "ef"):
         return f"{name.upper()} of the patient"
     if name == "lav":
@@ -148,11 +167,15 @@ def _quantity(row: Row) -> str:
 
 def meaning_of_status(status: str) -> str:
     """Why there is no figure."""
+    if status.startswith("missing_SAX"):
+        return "The patient's volume of that phase is missing, or slices of it are: there is no volume to measure."
     return STATUS_MEANINGS.get(status, in_words(status))
 
 
-def meaning_of_outlier(name: str) -> str:
-    """What is the matter with a frame that has this flag, and what to look at."""
+def meaning_of_outlier(name: str, *, short_axis: bool = False) -> str:
+    """What is the matter with a frame, or a short-axis slice, that has this flag, and what to look at."""
+    if short_axis and name in SHORT_AXIS_MEANINGS:
+        return SHORT_AXIS_MEANINGS[name]
     if name in OUTLIER_MEANINGS and not name.startswith("annulus"):
         return OUTLIER_MEANINGS[name]
     if name.startswith("annulus_reference"):

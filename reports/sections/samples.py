@@ -52,7 +52,7 @@ def _overlay_picture(index: int, overlay: Overlay, drawn: str) -> Picture | Miss
         f"overlay-{index}",
         title,
         overlay.caption,
-        f"Echo frame {overlay.case} with {drawn}.{error}",
+        f"{'Slice' if '_SAX' in overlay.case else 'Echo frame'} {overlay.case} with {drawn}.{error}",
         data_uri("image/jpeg", content.tobytes()),
         pixels.shape[1],
         pixels.shape[0],

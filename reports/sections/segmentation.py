@@ -51,7 +51,8 @@ def dice_table(evaluation: Evaluation) -> Table | Missing:
 def segmentation_table(evaluation: Evaluation) -> Table | Missing:
     """Overlap and distance of every structure, all frames."""
     unit = evaluation.length_unit
-    title = f"Overlap and distance of each structure; distances in {unit}"
+    what = "slices" if evaluation.is_short_axis else "frames"
+    title = f"Overlap and distance of each structure{' by slice' * evaluation.is_short_axis}; distances in {unit}"
     if not evaluation.structures:
         return Missing(title, "No structure was judged (no reference labels).")
     metrics = {
@@ -92,7 +93,7 @@ def segmentation_table(evaluation: Evaluation) -> Table | Missing:
     return Table(
         "segmentation",
         title,
-        (("", "phase"), ("frames", "n"), ("frames", "no Dice"), *(("mean ± sd", name) for name in metrics)),
+        (("", "phase"), (what, "n"), (what, "no Dice"), *(("mean ± sd", name) for name in metrics)),
         tuple(rows),
         (
             "CPA: class pixel accuracy, TP/(TP+FP). d_m: mean absolute distance between the contours; d_H: Hausdorff "
@@ -107,7 +108,7 @@ def segmentation_table(evaluation: Evaluation) -> Table | Missing:
                 if "surface_dice" in judged
                 else ""
             )
-            + " n and “no Dice” count frames with and without a defined Dice.",
+            + f" n and “no Dice” count {what} with and without a defined Dice.",
             *(
                 ["Below ED and ES: 95 % CI of the mean, by patient."]
                 if any(math.isfinite(evaluation.confidence(f"dice.{s}")[0]) for s in evaluation.structures)
@@ -126,7 +127,9 @@ def _confidence(evaluation: Evaluation, metric: str, structure: str, digits: int
 
 def dice_by_epoch(evaluation: Evaluation) -> Drawing | Missing:
     """Fig. 3 of the paper."""
-    title = "Fig. 3. Dice on validation against epoch"
+    title = (
+        "Dice on validation against epoch" if evaluation.is_short_axis else "Fig. 3. Dice on validation against epoch"
+    )
     history = evaluation.history or {}
     names = [s for s in ("LV", "LA", "MYO", "RV", "MV") if np.isfinite(history.get(f"val_dice_{s}", [math.nan])).any()]
     if not names or "epoch" not in history:
@@ -149,7 +152,8 @@ def dice_by_epoch(evaluation: Evaluation) -> Drawing | Missing:
         "fig-03-dice-by-epoch",
         title,
         f"Mean Dice on the validation frames, on the network's grid, after each of {len(epochs)} epochs; at the end "
-        f"{ends}. The hinge-point paper trains for 50 epochs and shows LV and LA.",
+        f"{ends}."
+        + ("" if evaluation.is_short_axis else " The hinge-point paper trains for 50 epochs and shows LV and LA."),
         f"Line chart of validation Dice by epoch, ending at {ends}.",
         figure,
     )

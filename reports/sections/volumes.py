@@ -69,7 +69,7 @@ def volume_table(evaluation: Evaluation) -> Table | Missing:
             block = blocks.get(quantity)
             measured += int(figure_of(block, "n", 0))
             key = f"clinical.{quantity}" if path == ("clinical",) else ""
-            rows.append(_agreement_row(evaluation, name, block, key))
+            rows.append(agreement_row(evaluation, name, block, key))
     if not measured:
         return Missing(
             title,
@@ -156,7 +156,7 @@ def atrium_table(evaluation: Evaluation) -> Table | Missing:
             continue
         rows.append(ours(label))
         rows += [
-            _agreement_row(evaluation, name, blocks.get(quantity), f"clinical_la.{quantity}")
+            agreement_row(evaluation, name, blocks.get(quantity), f"clinical_la.{quantity}")
             for quantity, name in quantities.items()
         ]
     return Table(
@@ -206,7 +206,7 @@ def volume_agreement(evaluation: Evaluation) -> Drawing | Missing:
     )
 
 
-def _agreement_row(evaluation: Evaluation, name: str, block: Mapping[str, Any] | None, key: str) -> tuple[Cell, ...]:
+def agreement_row(evaluation: Evaluation, name: str, block: Mapping[str, Any] | None, key: str) -> tuple[Cell, ...]:
     """The cells of `AGREEMENT`, with the confidence intervals called `key`.r and so on where there are any."""
 
     def figure(column: str, digits: int, *, signed: bool = False) -> str:
