@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cart.bundle import INPUT_NAME, SIGNATURE, BundleSpec
+from cart.bundle import INPUT_NAME, BundleSpec
 from cart.measure import BOX, PROBABILITIES
 from shell.errors import UsageError, UserError
 
@@ -123,16 +123,14 @@ def _open_openvino(path: Path, threads: int) -> Runner:
         "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the processor has it: other digits on other carts
     }
     try:
-        model = openvino.Core().read_model(path)
+        core = openvino.Core()
+        model = core.read_model(path)
         (image,), outputs = model.inputs, model.outputs
-        names = _tflite_names(path) if path.suffix == ".tflite" else {}
-        shapes = {_name(output, names): tuple(int(side) for side in output.shape) for output in outputs}
-        if _name(image, names) != INPUT_NAME:
-            raise ValueError(f"its input is {_name(image, names)}")
-        if image.element_type != openvino.Type.f32 or any(o.element_type != openvino.Type.f32 for o in outputs):
-            raise ValueError("OpenVINO reads no quantisation of integer inputs and outputs")
+        if image.get_any_name() != INPUT_NAME:
+            raise ValueError(f"its input is {image.get_any_name()}")
+        shapes = {output.get_any_name(): tuple(int(side) for side in output.shape) for output in outputs}
         grid = _grid(tuple(int(side) for side in image.shape))
-        request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+        request = core.compile_model(model, "CPU", settings).create_infer_request()
 
         def infer(given: npt.NDArray[np.float32]) -> Mapping[str, npt.NDArray[np.float32]]:
             request.infer([given], share_inputs=True)
@@ -140,18 +138,16 @@ def _open_openvino(path: Path, threads: int) -> Runner:
 
         return Runner(grid, {name: shape[1:] for name, shape in shapes.items()}, infer)
     except (RuntimeError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: OpenVINO cannot run it ({_first_line(error)}); take another --engine") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: not an ONNX model of this project ({reason}); export it again") from error
 
 
-FLOAT_TFLITE = ("tflite-float32", "tflite-float16", "tflite-dynamic", "tflite-int8")
-"""TFLite of float32 in and out, whatever is inside."""
+TFLITE = ("tflite-float32", "tflite-float16", "tflite-dynamic", "tflite-int8", "tflite-int8-integer")
 
 ENGINES: dict[str, Engine] = {
-    "litert": Engine(
-        "ai-edge-litert", "ai_edge_litert", frozenset((*FLOAT_TFLITE, "tflite-int8-integer")), _open_litert
-    ),
+    "litert": Engine("ai-edge-litert", "ai_edge_litert", frozenset(TFLITE), _open_litert),
     "onnxruntime": Engine("onnxruntime", "onnxruntime", frozenset({"onnx"}), _open_onnxruntime),
-    "openvino": Engine("openvino", "openvino", frozenset(("onnx", *FLOAT_TFLITE)), _open_openvino),
+    "openvino": Engine("openvino", "openvino", frozenset({"onnx"}), _open_openvino),
 }
 """Name → engine. The first that runs a format is the format's default."""
 
@@ -225,31 +221,6 @@ def _grid(shape: tuple[int, ...]) -> tuple[int, int]:
     if len(shape) != 4 or (shape[0], shape[3]) != (1, 1):
         raise ValueError(f"its input is {shape}, not (1, h, w, 1)")
     return shape[1], shape[2]
-
-
-def _name(port: Any, names: Mapping[str, str]) -> str:
-    """What the artefact's author called an input or output of an OpenVINO model."""
-    found = [names.get(name, name) for name in sorted(port.get_names())]
-    return next(iter(found), "without a name")
-
-
-def _tflite_names(path: Path) -> dict[str, str]:
-    """Tensor → name in this project's signature, which OpenVINO does not read.
-
-    Raises:
-        ValueError: no such signature.
-    """
-    from ai_edge_litert.schema_py_generated import Model
-
-    model: Any = Model.GetRootAs(path.read_bytes(), 0)  # of its generated reader, all that it gives may be None
-    signatures = [model.SignatureDefs(index) for index in range(model.SignatureDefsLength())]
-    for signature in signatures:
-        if signature.SignatureKey().decode() == SIGNATURE:
-            graph = model.Subgraphs(signature.SubgraphIndex())
-            entries = [signature.Inputs(index) for index in range(signature.InputsLength())]
-            entries += [signature.Outputs(index) for index in range(signature.OutputsLength())]
-            return {graph.Tensors(entry.TensorIndex()).Name().decode(): entry.Name().decode() for entry in entries}
-    raise ValueError(f"no signature {SIGNATURE}")
 
 
 def _first_line(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from cart.measure import BOX, FIRST_PROBABILITIES, PROBABILITIES, MeasurementSpe
 from data_pipeline.preprocess import FLAT, GREY_LEVELS
 
 FRAMES, SPACING = "frames", "spacing_mm"
-"""Inputs of the signature: frames (n, H, W, 1) uint8; pixel pitch (2,) float32, where the network sees so many mm."""
+"""Inputs of the signature: frames (n, H, W, 1) uint8; pixel pitch (2,) float64, where the network sees so many mm."""
 
 OUTPUTS = (PROBABILITIES, FIRST_PROBABILITIES, BOX)
 """What it gives of a network's outputs; others (the classes inside LU-Net's box) lie on no grid of the frame."""
@@ -30,7 +30,7 @@ def why_not_raw(spec: MeasurementSpec) -> str | None:
         return "the network sees frames cropped to the box of their reference, and a new frame has none"
     if spec.preprocessing.clahe:
         return "the recipe equalises each frame (CLAHE) before the network sees it, which the graph does not do"
-    if spec.preprocessing.normalise not in ("unit", "zscore"):
+    if spec.preprocessing.normalise not in ("unit", "minmax", "zscore"):
         return f"the recipe normalises by {spec.preprocessing.normalise}, which the graph does not do"
     return None
 
@@ -43,7 +43,7 @@ def raw_function(network: Network, spec: MeasurementSpec) -> Any:
         spec: of that network; `why_not_raw` has nothing against it.
 
     Returns:
-        A function of frames (n, H, W, 1) uint8 of any one size, and of their pixel pitch (2,) float32 (row, column) mm
+        A function of frames (n, H, W, 1) uint8 of any one size, and of their pixel pitch (2,) float64 (row, column) mm
         where `spec.crop_mm` is set. It gives `OUTPUTS` of the network by name: classes of each pixel (n, H, W, classes)
         on the frames' own grid, background outside what the network saw; a box (n, 4) as (row_min, row_max, col_min,
         col_max) pixel edges of the frames' own grid.
@@ -53,7 +53,7 @@ def raw_function(network: Network, spec: MeasurementSpec) -> Any:
         return tf.function(lambda frames: _native_outputs(network, spec, frames, None), input_signature=[frames])
     return tf.function(
         lambda frames, spacing_mm: _native_outputs(network, spec, frames, spacing_mm),
-        input_signature=[frames, tf.TensorSpec((2,), tf.float32, name=SPACING)],
+        input_signature=[frames, tf.TensorSpec((2,), tf.float64, name=SPACING)],
     )
 
 
@@ -63,7 +63,7 @@ def _native_outputs(network: Network, spec: MeasurementSpec, frames: Any, spacin
     if spacing_mm is None:
         start, end = tf.zeros_like(native), native
     else:  # the square in the middle of the frame, as on the cart
-        half = tf.constant(spec.crop_mm, tf.float64) / tf.cast(spacing_mm, tf.float64) / 2
+        half = tf.constant(spec.crop_mm, tf.float64) / spacing_mm / 2
         start, end = native / 2 - half, native / 2 + half
     outputs = network(_preprocessed(frames, spec, sides, start, end))
     return {
@@ -76,9 +76,13 @@ def _native_outputs(network: Network, spec: MeasurementSpec, frames: Any, spacin
 def _preprocessed(frames: Any, spec: MeasurementSpec, sides: Any, start: Any, end: Any) -> Any:
     """(n, H, W, 1) uint8 → (n, h, w, 1) float32, as `preprocess_image` does it."""
     values = tf.cast(frames[..., 0], tf.float32)
-    highest = tf.reduce_max(values, axis=(1, 2), keepdims=True)
-    unit = tf.where(highest <= 1, values, values / (GREY_LEVELS - 1))
     grid = spec.preprocessing
+    highest = tf.reduce_max(values, axis=(1, 2), keepdims=True)
+    if grid.normalise == "minmax":
+        lowest = tf.reduce_min(values, axis=(1, 2), keepdims=True)
+        unit = tf.math.divide_no_nan(values - lowest, highest - lowest)
+    else:
+        unit = tf.where(highest <= 1, values, values / (GREY_LEVELS - 1))
     rows = _weights(start[0], end[0], grid.height, sides[0])
     columns = _weights(start[1], end[1], grid.width, sides[1])
     resized = tf.matmul(tf.matmul(rows, unit), columns, transpose_b=True)

@@ -60,7 +60,7 @@ def describe_signatures(spec: MeasurementSpec) -> dict[str, Any]:
         return {**described, RAW: {"missing": reason}}
     inputs: dict[str, Any] = {FRAMES: {"dtype": "uint8", "shape": [None, None, None, 1], "is": "as read"}}
     if spec.crop_mm is not None:
-        inputs[SPACING] = {"dtype": "float32", "shape": [2], "is": "pixel pitch (row, column) in mm"}
+        inputs[SPACING] = {"dtype": "float64", "shape": [2], "is": "pixel pitch (row, column) in mm"}
     native = [name for name in outputs if name in OUTPUTS]
     return {**described, RAW: {"inputs": inputs, "outputs": native, "grid": "native"}}
 

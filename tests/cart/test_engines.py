@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
 import pytest
 
 import cart.runtime
@@ -41,87 +40,93 @@ def onnx_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_heart_bundle(tmp_path_factory.mktemp("bundles") / "onnx", "onnx")
 
 
-RUNS = [
-    ("litert", "model.tflite"),
-    ("openvino", "model.tflite"),
-    ("onnxruntime", "model.onnx"),
-    ("openvino", "model.onnx"),
-]
+NEEDS_OPENVINO = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
+RUNS = [("litert", "model.tflite"), ("onnxruntime", "model.onnx"), ("openvino", "model.onnx")]
+EACH = pytest.mark.parametrize(
+    ("engine", "artefact"), [pytest.param(*r, marks=NEEDS_OPENVINO if r[0] == "openvino" else ()) for r in RUNS]
+)
 
 
-def test_engines_agree(artefacts: Path) -> None:
+@EACH
+def test_engines_agree(artefacts: Path, engine: str, artefact: str) -> None:
     images = np.random.default_rng(10).random((2, 64, 64, 1), dtype=np.float32)
-    first: dict[str, np.ndarray] | None = None
-    for engine, artefact in RUNS:
-        for threads in (1, 2):
-            runner = ENGINES[engine].open(artefacts / artefact, threads)
-            found = runner(images)
-            assert runner.input_shape == (64, 64)
-            assert {name: values.shape[1:] for name, values in found.items()} == dict(runner.output_shapes)
-            first = first or found
-            assert (
-                sorted(found) == sorted(first) == ["box", "crop_probabilities", "first_probabilities", "probabilities"]
-            )
-            for name, values in found.items():
-                assert values.dtype == np.float32
-                assert np.abs(values - first[name]).max() <= 1e-4, (engine, artefact, threads, name)
-            assert np.array_equal(runner(images[1:])["probabilities"], found["probabilities"][1:])
+    first = ENGINES["litert"].open(artefacts / "model.tflite", 1)(images)
+    assert sorted(first) == ["box", "crop_probabilities", "first_probabilities", "probabilities"]
+    for threads in (1, 2):
+        runner = ENGINES[engine].open(artefacts / artefact, threads)
+        found = runner(images)
+        assert runner.input_shape == (64, 64)
+        assert {name: values.shape[1:] for name, values in found.items()} == dict(runner.output_shapes)
+        assert sorted(found) == sorted(first)
+        for name, values in found.items():
+            assert values.dtype == np.float32
+            assert np.abs(values - first[name]).max() <= 1e-4, (threads, name)
+        assert np.array_equal(runner(images[1:])["probabilities"], found["probabilities"][1:])
 
 
-def test_outputs_outlive_the_next_call(artefacts: Path) -> None:
+@EACH
+def test_outputs_outlive_the_next_call(artefacts: Path, engine: str, artefact: str) -> None:
     """Engines reuse their memory; what a caller was given stays as it was."""
     images = np.random.default_rng(11).random((2, 64, 64, 1), dtype=np.float32)
-    for engine, artefact in RUNS:
-        runner = ENGINES[engine].open(artefacts / artefact, 1)
-        found = runner(images[:1])["probabilities"]
-        before = found.copy()
-        runner(images[1:])
-        assert np.array_equal(found, before), engine
+    runner = ENGINES[engine].open(artefacts / artefact, 1)
+    found = runner(images[:1])["probabilities"]
+    before = found.copy()
+    runner(images[1:])
+    assert np.array_equal(found, before)
 
 
-@pytest.mark.parametrize("engine", ["litert", "openvino"])
-def test_runs_a_tflite_bundle(tflite_bundle: Path, engine: str) -> None:
+@pytest.mark.parametrize("engine", [None, "litert"])
+def test_runs_a_tflite_bundle(tflite_bundle: Path, engine: str | None) -> None:
     runner = load_runner(read_bundle(tflite_bundle), threads=1, engine=engine)
     grey = np.array([GREY.get(Structure(code), 0) / 255 for code in range(4)], np.float32)
     found = runner(grey[heart_labels()][np.newaxis, ..., np.newaxis])["probabilities"]
     assert np.array_equal(found[0].argmax(-1), heart_labels())
 
 
-@pytest.mark.parametrize("engine", [None, "onnxruntime", "openvino"])
+@pytest.mark.parametrize("engine", [None, "onnxruntime", pytest.param("openvino", marks=NEEDS_OPENVINO)])
 def test_runs_an_onnx_bundle(onnx_bundle: Path, engine: str | None) -> None:
     runner = load_runner(read_bundle(onnx_bundle), threads=1, engine=engine)
     assert (runner.input_shape, runner.output_shapes) == ((64, 64), {"probabilities": (64, 64, 4)})
 
 
-def test_threads_reach_the_engine(artefacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, int] = {}
-    session, interpreter, compile_model = (
-        onnxruntime.InferenceSession,
-        cart.runtime.Interpreter,
-        openvino.Core.compile_model,
-    )
+def test_threads_reach_onnxruntime(artefacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, seen = onnxruntime.InferenceSession, []
 
-    def ort(path, options, **rest):
-        seen["onnxruntime"] = options.intra_op_num_threads
+    def opened(path, options, **rest):
+        seen.append((options.intra_op_num_threads, options.inter_op_num_threads))
         return session(path, options, **rest)
 
-    def litert(**rest):
-        seen["litert"] = rest["num_threads"]
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
+    ENGINES["onnxruntime"].open(artefacts / "model.onnx", 2)
+    assert seen == [(2, 1)]
+
+
+def test_threads_reach_litert(artefacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interpreter, seen = cart.runtime.Interpreter, []
+
+    def opened(**rest):
+        seen.append(rest["num_threads"])
         return interpreter(**rest)
 
-    def ov(core, model, device, settings):
-        compiled = compile_model(core, model, device, settings)
-        seen["openvino"] = compiled.get_property("INFERENCE_NUM_THREADS")
-        assert compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
-        return compiled
+    monkeypatch.setattr(cart.runtime, "Interpreter", opened)
+    ENGINES["litert"].open(artefacts / "model.tflite", 2)
+    assert seen == [2]
 
-    monkeypatch.setattr(onnxruntime, "InferenceSession", ort)
-    monkeypatch.setattr(cart.runtime, "Interpreter", litert)
-    monkeypatch.setattr(openvino.Core, "compile_model", ov)
-    for engine, artefact in RUNS:
-        seen.clear()
-        ENGINES[engine].open(artefacts / artefact, 1)
-        assert seen == {engine: 1}
+
+@NEEDS_OPENVINO
+def test_threads_and_precision_reach_openvino(artefacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import openvino
+
+    compile_model, seen = openvino.Core.compile_model, []
+
+    def compiled(core, model, device, settings):
+        found = compile_model(core, model, device, settings)
+        seen.append((found.get_property("INFERENCE_NUM_THREADS"), found.get_property("INFERENCE_PRECISION_HINT")))
+        return found
+
+    monkeypatch.setattr(openvino.Core, "compile_model", compiled)
+    ENGINES["openvino"].open(artefacts / "model.onnx", 1)
+    assert seen == [(1, openvino.Type.f32)]
 
 
 def test_all_cores_unless_told(tflite_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +159,7 @@ def test_an_unknown_engine_is_wrong_usage(tflite_bundle: Path) -> None:
     ("format_name", "engine", "message"),
     [
         ("onnx", "litert", "an? onnx bundle, which litert does not run; take --engine onnxruntime or openvino"),
-        ("tflite-int8-integer", "openvino", "which openvino does not run; take --engine litert"),
+        ("tflite-int8-integer", "openvino", "which openvino does not run; take --engine litert$"),
         ("saved_model", None, "needs TensorFlow; export the run again with --format tflite-float32"),
         ("saved_model", "litert", "needs TensorFlow; export"),
     ],
@@ -183,7 +188,7 @@ def linear_onnx(shape: list, *, name: str = "image", output: str = "probabilitie
     return onnx.helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("engine", ["onnxruntime", pytest.param("openvino", marks=NEEDS_OPENVINO)])
 @pytest.mark.parametrize(
     "content",
     [
@@ -198,15 +203,8 @@ def linear_onnx(shape: list, *, name: str = "image", output: str = "probabilitie
 )
 def test_onnx_of_something_else_is_refused(tmp_path: Path, engine: str, content: bytes) -> None:
     (tmp_path / "model.onnx").write_bytes(content)
-    with pytest.raises(UserError, match=r"model\.onnx: (not an ONNX model|OpenVINO cannot run it)"):
+    with pytest.raises(UserError, match=r"model\.onnx: not an ONNX model"):
         ENGINES[engine].open(tmp_path / "model.onnx", 1)
-
-
-@pytest.mark.parametrize("content", [b"", b"not a model", b"\x1c\x00\x00\x00TFL3" + bytes(40)])
-def test_openvino_refuses_what_is_no_tflite(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "model.tflite").write_bytes(content)
-    with pytest.raises(UserError, match="OpenVINO cannot run it"):
-        ENGINES["openvino"].open(tmp_path / "model.tflite", 1)
 
 
 SCRIPT = """

@@ -22,7 +22,7 @@ from training.run_folder import predict
 def network() -> keras.Model:
     """A narrow unet1 whose batch normalisation has something to do."""
     keras.utils.set_random_seed(3)
-    model = models.build("unet1", input_shape=(32, 48, 1), classes=3, width=0.125)
+    model = models.build("unet1", input_shape=(32, 64, 1), classes=3, width=0.125)
     random = np.random.default_rng(3)
     model.set_weights([w + random.uniform(0.0, 0.3, w.shape).astype(np.float32) for w in model.get_weights()])
     return model
@@ -30,9 +30,9 @@ def network() -> keras.Model:
 
 def test_computes_the_same(network: keras.Model, tmp_path: Path) -> None:
     assert export_onnx(source_of(network), tmp_path) == "model.onnx"
-    images = np.random.default_rng(4).random((3, 32, 48, 1), dtype=np.float32)
+    images = np.random.default_rng(4).random((3, 32, 64, 1), dtype=np.float32)
     runner = ENGINES["onnxruntime"].open(tmp_path / "model.onnx", 1)
-    assert (runner.input_shape, runner.output_shapes) == ((32, 48), {"probabilities": (32, 48, 3)})
+    assert (runner.input_shape, runner.output_shapes) == ((32, 64), {"probabilities": (32, 64, 3)})
     assert runner(images)["probabilities"] == pytest.approx(network.predict_on_batch(images), abs=1e-5)
 
 
@@ -45,7 +45,7 @@ def test_names_shapes_and_operators(network: keras.Model, tmp_path: Path) -> Non
         value.name: [side.dim_value for side in value.type.tensor_type.shape.dim]
         for value in (*model.graph.input, *model.graph.output)
     }
-    assert shapes == {"image": [1, 32, 48, 1], "probabilities": [1, 32, 48, 3]}
+    assert shapes == {"image": [1, 32, 64, 1], "probabilities": [1, 32, 64, 3]}
 
 
 def test_several_outputs_keep_their_names(tmp_path: Path) -> None:
@@ -58,11 +58,10 @@ def test_several_outputs_keep_their_names(tmp_path: Path) -> None:
     export_onnx(source_of(model), tmp_path)
     images = np.random.default_rng(6).random((2, 8, 16, 1), dtype=np.float32)
     expected = predict(model, images)
-    for engine in ("onnxruntime", "openvino"):
-        found = ENGINES[engine].open(tmp_path / "model.onnx", 1)(images)
-        assert sorted(found) == ["box", "probabilities"]
-        for name, values in found.items():
-            assert values == pytest.approx(expected[name], abs=1e-5), (engine, name)
+    found = ENGINES["onnxruntime"].open(tmp_path / "model.onnx", 1)(images)
+    assert sorted(found) == ["box", "probabilities"]
+    for name, values in found.items():
+        assert values == pytest.approx(expected[name], abs=1e-5), name
 
 
 def test_what_onnx_has_no_operator_for_is_refused(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def expected(model: keras.Model, frame: np.ndarray, spec: MeasurementSpec, spaci
 SHAPES = {"smaller": (17, 31), "larger": (101, 67), "one way each": (96, 33), "whole multiple": (48, 120), "same": GRID}
 
 
-@pytest.mark.parametrize("normalise", ["unit", "zscore"])
+@pytest.mark.parametrize("normalise", ["unit", "minmax", "zscore"])
 def test_says_what_the_cart_says(neighbours: keras.Model, tmp_path: Path, normalise) -> None:
     spec = replace(SPEC, preprocessing=Preprocessing(*GRID, normalise=normalise))
     module = loaded(neighbours, spec, tmp_path)
@@ -81,7 +81,7 @@ def test_sees_so_many_millimetres(neighbours: keras.Model, tmp_path: Path, crop_
     module = loaded(neighbours, spec, tmp_path)
     frame = np.random.default_rng(13).integers(0, 256, (61, 50), np.uint8)
     for spacing in ((0.25, 0.5), (0.4, 0.2)):
-        found = call_raw(module, frame[np.newaxis], spacing_mm=tf.constant(spacing))["probabilities"][0]
+        found = call_raw(module, frame[np.newaxis], spacing_mm=tf.constant(spacing, tf.float64))["probabilities"][0]
         assert found == pytest.approx(expected(neighbours, frame, spec, spacing), abs=1e-5)
         if crop_mm == 9.0:
             assert found[0, 0].tolist() == [1, 0, 0, 0]
