@@ -78,8 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     with ExitStack() as outputs:
         run = _Run(arguments, cart, outputs)
         try:
-            several = len(arguments.inputs) > 1
-            for path in progress(arguments.inputs, label="measure", unit="inputs") if several else arguments.inputs:
+            volumes = _volumes_among(arguments.inputs, cart)
+            run.measure_volumes(volumes)
+            frames = [path for path in arguments.inputs if path not in volumes]
+            for path in progress(frames, label="measure", unit="inputs") if len(frames) > 1 else frames:
                 run.measure(path)
         except KeyboardInterrupt:
             print("interrupted; what was measured until then is kept", file=sys.stderr)
@@ -139,6 +141,25 @@ class _Run:
             message = describe(error)
             message = message if str(path) in message else f"{path}: {message}"
             self._give({"input": str(path), "status": FAILED, "error": message}, None, None, shown=True)
+
+    def measure_volumes(self, paths: Sequence[Path]) -> None:
+        """Short-axis volumes; `predict.py` writes their label volumes too."""
+        if not paths:
+            return
+        from cart.volumes import measure_examinations, volume_summary_line
+
+        cart, spacing_mm = self.cart, self.arguments.spacing_mm
+        for result in measure_examinations(
+            paths, predictor=cart.predictor, spec=cart.spec, spacing_mm=tuple(spacing_mm) if spacing_mm else None
+        ):
+            if self.arguments.json:
+                self.records.append({**result.record, **self.about})
+            if self.lines is not None:
+                self.lines.write(result.record)
+            failed = result.record["status"] == FAILED
+            self.failed += failed
+            if failed or not self.quiet:
+                print(volume_summary_line(result.record), file=sys.stderr if failed else sys.stdout)
 
     def _stream(self, source: FrameSource, rate: float | None) -> Stream:
         frames: Iterator[object] = source.frames
@@ -201,6 +222,14 @@ class _Run:
             middle = statistics.median(diameters)
             words.append(f"diameter {middle:.1f} ({min(diameters):.1f} to {max(diameters):.1f})")
         print(", ".join(words), file=sys.stderr if self.quiet else sys.stdout)
+
+
+def _volumes_among(paths: Sequence[Path], cart: Cart) -> list[Path]:
+    """The inputs that are volumes, if the network is one of short-axis slices."""
+    from cart.examinations import is_volume  # on the cart of an echo network nothing of it is needed
+    from cart.volumes import sees_short_axis
+
+    return [path for path in paths if is_volume(path)] if sees_short_axis(cart.spec) else []
 
 
 def _positive(text: str) -> int:

@@ -18,7 +18,7 @@ from shell.errors import UserError
 
 APICAL_VIEWS = (View.A2C, View.A3C, View.A4C)
 CAMUS_NAME = re.compile(
-    r"(?:^|_)([234]CH)(?:_(ED|ES)|_half_sequence|_sequence)?(_gt|_structures)?(?=[._]|$)", re.IGNORECASE
+    r"(?:^|_)([234]CH|SAX)(?:_(ED|ES)|_half_sequence|_sequence)?(?:_s\d+)?(_gt|_structures)?(?=[._]|$)", re.IGNORECASE
 )
 CAMUS_SEQUENCE = re.compile(r"_[234]CH_(?:half_)?sequence\.nii(?:\.gz)?$", re.IGNORECASE)
 
@@ -170,7 +170,8 @@ def _require_no_reference(path: Path) -> None:
 def parse_camus_name(name: str) -> tuple[View | None, Phase | None, bool]:
     """View, phase and whether it is a reference, from a CAMUS file name; None where the name does not say.
 
-    A reference ends in `_gt`, or in `_structures` as the simulated data set has it.
+    A reference ends in `_gt`, or in `_structures` as the simulated data set has it. A short-axis slice may be called
+    as its case is, `patient001_SAX_ED_s03`.
 
     >>> parse_camus_name("patient0001_4CH_ED.nii.gz")
     (<View.A4C: 'A4C'>, <Phase.ED: 'ED'>, False)
@@ -178,7 +179,7 @@ def parse_camus_name(name: str) -> tuple[View | None, Phase | None, bool]:
     match = CAMUS_NAME.search(name)
     if match is None:
         return None, None, False
-    view = next(view for view in APICAL_VIEWS if view.camus_name == match[1].upper())
+    view = next(view for view in View if view.camus_name == match[1].upper())
     return view, Phase(match[2].upper()) if match[2] else None, match[3] is not None
 
 

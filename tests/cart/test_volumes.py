@@ -8,6 +8,8 @@ import nibabel
 import numpy as np
 import pytest
 
+from cart.__main__ import main
+from cart.device import Cart
 from cart.examinations import is_volume, requests_of
 from cart.measure import MeasurementSpec
 from cart.volume_sheet import draw_sheet
@@ -277,3 +279,37 @@ def test_what_is_a_volume(tmp_path: Path):
     assert not is_volume(tmp_path / "missing.nii")
     assert is_volume(write_volume(tmp_path / "volume.nii", grey_volume("ED")))
     assert is_volume(tmp_path)
+
+
+# The command of the cart ----------------------------------------------------------------------------------------------
+
+
+def cart_command(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
+    monkeypatch.setattr(Cart, "open", lambda *_args, **_options: Cart(grey_levels, SPEC, "dense_unet"))
+    return main(["--bundle", "drawn", *map(str, arguments)])
+
+
+def test_the_cart_measures_a_volume(heart: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    assert cart_command(monkeypatch, heart) == 0
+    said = capsys.readouterr().out
+    assert f"{heart}: SAX {SLICES} slices of 10 mm, 2 times; ED LV" in said
+    assert cart_command(monkeypatch, heart, "--json") == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert record["LV"] == measure_one(heart).record["LV"]
+    assert record["model"] == "dense_unet"
+    assert cart_command(monkeypatch, heart / "patient001_frame01_gt.nii") == 1
+    assert "a reference label map by its name" in capsys.readouterr().err
+
+
+def test_the_cart_on_a_slice_says_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "patient001_SAX_ED_s01.nii"
+    image = nibabel.Nifti1Image(grey_volume("ED")[1].T, np.diag([PITCH_MM[1], PITCH_MM[0], 1, 1]))
+    path.write_bytes(image.to_bytes())
+    assert cart_command(monkeypatch, path) == 0
+    assert f"{path}: SAX ED no hinge points: this network outlines no left atrium" in capsys.readouterr().out
+    measured = Cart(grey_levels, SPEC).measure(path)
+    assert measured.mask is not None
+    assert {int(code) for code in np.unique(measured.mask)} == {0, 1, 2, 4}
+    assert (measured.hinge_points, measured.status) == (None, "no_la_class")
