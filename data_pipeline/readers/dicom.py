@@ -3,8 +3,9 @@
 Only what is needed is taken out of the header, and none of it is about the patient: no name, date or number of theirs
 is read, so none can be printed or written.
 
-Compressed pixels are decoded by pydicom with GDCM (BSD licence) and its own RLE decoder, whatever else is installed, so
-that the same file gives the same pixels everywhere.
+JPEG of 8 bits, which is what carts write, is decoded by OpenCV, other codings by pydicom with GDCM (BSD licence) or its
+own RLE decoder, whatever else is installed: the same file gives the same pixels everywhere. GDCM gives the same of JPEG,
+but a damaged frame can make it end the whole process.
 """
 
 import io
@@ -19,6 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import cv2
+import numpy as np
+
 from data_pipeline.readers.dicom_grey import CONVERSIONS, ONE_SAMPLE, Array, ToGrey, number_of, numbers_of
 from data_pipeline.readers.frame import (
     PITCH_RANGE_MM,
@@ -29,6 +33,7 @@ from data_pipeline.readers.frame import (
     checked_shape,
     require_file,
 )
+from data_pipeline.readers.png import quiet
 from data_pipeline.readers.ultrasound_regions import UltrasoundRegion, b_mode_of
 from data_pipeline.sample import View
 from shell.errors import UserError
@@ -77,20 +82,28 @@ TAGS = (
 )
 """All that is read of a header."""
 
+GDCM, OWN, OPENCV = "gdcm", "pydicom", "opencv"
+
 DECODERS: Mapping[str, str] = {
-    "1.2.840.10008.1.2.5": "pydicom",  # RLE Lossless
-    "1.2.840.10008.1.2.4.50": "gdcm",  # JPEG Baseline
-    "1.2.840.10008.1.2.4.51": "gdcm",  # JPEG Extended, 8 bits only
-    "1.2.840.10008.1.2.4.57": "gdcm",  # JPEG Lossless
-    "1.2.840.10008.1.2.4.70": "gdcm",  # JPEG Lossless, selection value 1
-    "1.2.840.10008.1.2.4.80": "gdcm",  # JPEG-LS Lossless
-    "1.2.840.10008.1.2.4.81": "gdcm",  # JPEG-LS Near-Lossless
-    "1.2.840.10008.1.2.4.90": "gdcm",  # JPEG 2000 Lossless
-    "1.2.840.10008.1.2.4.91": "gdcm",  # JPEG 2000
+    "1.2.840.10008.1.2.5": OWN,  # RLE Lossless
+    "1.2.840.10008.1.2.4.50": OPENCV,  # JPEG Baseline
+    "1.2.840.10008.1.2.4.51": OPENCV,  # JPEG Extended, of 8 bits
+    "1.2.840.10008.1.2.4.57": GDCM,  # JPEG Lossless; of 8 bits OpenCV
+    "1.2.840.10008.1.2.4.70": GDCM,  # JPEG Lossless, selection value 1; of 8 bits OpenCV
+    "1.2.840.10008.1.2.4.80": GDCM,  # JPEG-LS Lossless
+    "1.2.840.10008.1.2.4.81": GDCM,  # JPEG-LS Near-Lossless
+    "1.2.840.10008.1.2.4.90": GDCM,  # JPEG 2000 Lossless
+    "1.2.840.10008.1.2.4.91": GDCM,  # JPEG 2000
 }
 """Transfer syntax of compressed pixels → what decodes it. Others (MPEG, HEVC, HTJ2K, JPEG XL) are refused by name."""
 
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+JPEG_LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
+
+JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+ADOBE_WITHIN = 4096  # bytes from the start of a stream, where its markers are
+ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+"""The marker by which a JPEG stream says that its three samples are red, green and blue."""
 
 VIEWS: Mapping[tuple[str, str], View] = {
     ("SCT", "399214001"): View.A4C,
@@ -109,7 +122,7 @@ PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS = 0x7FE00010, 0x7FE00008, 0x7FE00009
 ITEM, SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 UNDEFINED = 0xFFFFFFFF
 FRAME_TIME = 0x00181063
-JPEG_END = b"\xff\xd9"
+DAMAGED_HEADER = "the DICOM header is damaged or truncated"
 COPY_AGAIN = "Copy or export the file again."
 
 
@@ -150,6 +163,13 @@ class Layout:
     photometric: str
 
     @property
+    def decoder(self) -> str | None:
+        """What decodes compressed pixels; None where they are not compressed."""
+        if self.syntax in JPEG_LOSSLESS and self.options["bits_allocated"] == 8:
+            return OPENCV
+        return DECODERS[self.syntax] if self.syntax.is_encapsulated else None
+
+    @property
     def frame_bytes(self) -> int:
         """Of an uncompressed frame."""
         samples = 2 if self.photometric == "YBR_FULL_422" else self.options["samples_per_pixel"]
@@ -168,7 +188,7 @@ def read_dicom(path: Path) -> RawCine:
             decodes. A frame that cannot be decoded is one of the frames, and says so.
     """
     require_file(path)
-    with _quietly():
+    with _quietly(), _named_damage(path):
         header, position = _header(path)
         layout = _layout(path, header)
         element = _pixel_element(path, header, layout, position)
@@ -179,9 +199,9 @@ def read_dicom(path: Path) -> RawCine:
         if spacing_mm is None and spacing_note is None:
             spacing_mm, spacing_note = _stated_pitch(header)
         times, frame_rate_hz = _times(header, layout.count)
-        view = _view(header)
+        view, offsets = _view(header), _offsets(header)
     return RawCine(
-        _frames(path, element, layout, to_grey, picture.region, times, _offsets(header)),
+        _frames(path, element, layout, to_grey, picture.region, times, offsets),
         count=layout.count,
         frame_rate_hz=frame_rate_hz if layout.count > 1 else None,
         spacing_mm=spacing_mm,
@@ -202,7 +222,6 @@ def _header(path: Path) -> tuple["Dataset", int]:
     from pydicom.errors import InvalidDicomError
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-    rule = "the DICOM header is damaged or truncated"
     try:
         with path.open("rb") as file:
             header = dcmread(file, stop_before_pixels=True, specific_tags=list(TAGS))
@@ -212,12 +231,6 @@ def _header(path: Path) -> tuple["Dataset", int]:
     except InvalidDicomError:
         mend = "Check what it is, or export it as DICOM."
         raise bad_file(path, "not a DICOM file", "no DICM mark after the preamble", mend) from None
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise bad_file(path, rule, "an early end", COPY_AGAIN) from None
-    except Exception as error:  # pydicom raises whatever the damaged bytes lead to, and its words may quote the patient
-        raise bad_file(path, rule, type(error).__name__, COPY_AGAIN) from None
     return header, position
 
 
@@ -238,7 +251,7 @@ def _layout(path: Path, header: "Dataset") -> Layout:
         high_bit = int(header.get("HighBit", stored - 1))
         signed = int(header.get("PixelRepresentation", 0))
         planar = int(header.get("PlanarConfiguration") or 0)
-    except Exception:  # whatever pydicom raises when a damaged value is looked at
+    except (KeyError, TypeError, ValueError):
         received = "a missing or a damaged number"
         raise bad_file(path, "the header tells size, number and depth of the frames", received, COPY_AGAIN) from None
     photometric = str(header.PhotometricInterpretation).strip().upper()
@@ -294,9 +307,9 @@ def _require_decoder(path: Path, syntax: "UID", stored_bits: int) -> None:
     mend = "Export the file uncompressed, as JPEG, or as a video."
     if syntax not in DECODERS or (syntax == JPEG_EXTENDED and stored_bits > 8):
         raise bad_file(path, "nothing here decodes these pixels", f"{syntax.name}, {stored_bits} bits", mend)
-    if not get_decoder(syntax).is_available:
+    if DECODERS[syntax] == GDCM and not get_decoder(syntax).is_available:
         mend = "Install it with `pip install python-gdcm`, or export the file uncompressed."
-        raise bad_file(path, f"{DECODERS[syntax]} is needed to decode the pixels", syntax.name, mend)
+        raise bad_file(path, "GDCM is needed to decode the pixels", syntax.name, mend)
 
 
 # --- pixels in the file ---
@@ -417,28 +430,42 @@ def _coded_frames(file: BinaryIO, layout: Layout, offsets: tuple[bytes, bytes] |
 
 def _decode(content: bytes, layout: Layout, vr: str) -> Array:
     """(H, W) or (H, W, 3), before any conversion of colours but a codec's own."""
-    from pydicom.encaps import encapsulate
-    from pydicom.pixels import get_decoder
-
-    plugin = ""
-    if layout.syntax.is_encapsulated:
-        plugin = DECODERS[layout.syntax]
-        if plugin == "gdcm":
-            _require_whole_jpeg(content)
-        content = encapsulate([content], has_bot=False)
-    decoder = get_decoder(layout.syntax)
-    options = {**layout.options, "pixel_vr": vr}
-    array, _ = decoder.as_array(content, index=0, raw=True, decoding_plugin=plugin, **options)
-    shape = (layout.rows, layout.columns) + (() if layout.photometric in ONE_SAMPLE else (3,))
-    if array.shape != shape:
-        raise ValueError(f"{array.shape} instead of {shape}")
+    # A decoder fills up in silence what is cut off. What stands after the end mark makes the length even.
+    if layout.decoder in (OPENCV, GDCM) and not content.rstrip(b"\0\xff").endswith(JPEG_END):
+        raise ValueError("no end mark")
+    array = _by_opencv(content, layout) if layout.decoder == OPENCV else _by_pydicom(content, layout, vr)
+    if array.shape[:2] != (layout.rows, layout.columns):
+        height, width = array.shape[:2]
+        raise ValueError(f"{height} × {width} pixels instead of {layout.rows} × {layout.columns}")
     return array
 
 
-def _require_whole_jpeg(content: bytes) -> None:
-    """A JPEG, JPEG-LS or JPEG 2000 frame ends with its end mark; a decoder fills up in silence what is cut off."""
-    if not content.rstrip(b"\0\xff").endswith(JPEG_END):  # what stands after it makes the length even
-        raise ValueError("no end mark")
+def _by_opencv(content: bytes, layout: Layout) -> Array:
+    """A JPEG of 8 bits: (H, W), or (H, W, 3) of RGB. Of YBR it is Y: the grey level that the codec itself gives."""
+    colour = layout.photometric in ("RGB", "YBR_ICT", "YBR_RCT")
+    # Without a marker that says otherwise a decoder takes three samples for YBR; the DICOM header knows better.
+    if colour and b"JFIF" not in content[:ADOBE_WITHIN] and b"Adobe" not in content[:ADOBE_WITHIN]:
+        content = content.replace(JPEG_START, JPEG_START + ADOBE_RGB, 1)
+    flags = cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE
+    with quiet():
+        array = cv2.imdecode(np.frombuffer(content, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    if array is None:
+        raise ValueError("damaged data")
+    if colour:
+        return array[..., ::-1]
+    return array.view(np.int8) if layout.options["pixel_representation"] else array
+
+
+def _by_pydicom(content: bytes, layout: Layout, vr: str) -> Array:
+    from pydicom.encaps import encapsulate
+    from pydicom.pixels import get_decoder
+
+    if layout.syntax.is_encapsulated:
+        content = encapsulate([content], has_bot=False)
+    options = {**layout.options, "pixel_vr": vr}
+    plugin = layout.decoder or ""
+    array, _ = get_decoder(layout.syntax).as_array(content, index=0, raw=True, decoding_plugin=plugin, **options)
+    return array
 
 
 def _reason(error: Exception) -> str:
@@ -455,7 +482,7 @@ def _reason(error: Exception) -> str:
 def _regions(path: Path, header: "Dataset") -> list[UltrasoundRegion]:
     try:
         return [_region(item) for item in header.get("SequenceOfUltrasoundRegions") or ()]
-    except Exception:  # whatever pydicom raises when a damaged value is looked at
+    except (KeyError, TypeError, ValueError):
         received = "a missing or a damaged number"
         raise bad_file(path, "an ultrasound region tells its place and kind", received, "Export it again.") from None
 
@@ -537,6 +564,21 @@ def _view(header: "Dataset") -> View | None:
 def _offsets(header: "Dataset") -> tuple[bytes, bytes] | None:
     table, lengths = header.get("ExtendedOffsetTable"), header.get("ExtendedOffsetTableLengths")
     return (table, lengths) if table and lengths else None
+
+
+@contextmanager
+def _named_damage(path: Path) -> Iterator[None]:
+    """Whatever pydicom raises when damaged bytes are looked at, in our words: its own may quote the patient."""
+    try:
+        yield
+    except UserError:
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise bad_file(path, DAMAGED_HEADER, "an early end", COPY_AGAIN) from None
+    except Exception as error:
+        raise bad_file(path, DAMAGED_HEADER, type(error).__name__, COPY_AGAIN) from None
 
 
 @contextmanager

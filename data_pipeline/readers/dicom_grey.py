@@ -29,8 +29,8 @@ def _luma(_path: Path, _header: "Dataset") -> ToGrey:
 
 
 def _first_sample(_path: Path, _header: "Dataset") -> ToGrey:
-    """Y of an YBR image is the luma of its colours."""
-    return lambda array: np.ascontiguousarray(array[..., 0], np.float32)
+    """Y of a YBR image is the luma of its colours; a JPEG decoder gives it alone."""
+    return lambda array: np.ascontiguousarray(array if array.ndim == 2 else array[..., 0], np.float32)
 
 
 def _brightness(path: Path, header: "Dataset") -> ToGrey:

@@ -28,6 +28,7 @@ from data_pipeline.sample import View
 from shell.errors import UserError
 from tests.data_pipeline.dicom_files import (
     BIRTH_DATE,
+    JPEG_2000,
     JPEG_BASELINE,
     MPEG_4,
     PATIENT_ID,
@@ -236,6 +237,24 @@ def test_a_broken_frame_in_the_middle(tmp_path: Path) -> None:
     assert str(frames[1].error).startswith("it cannot be decoded (")
     assert frames[2].error == "it cannot be decoded (no end mark)"
     np.testing.assert_allclose(frames[3].image, ramp, atol=2)
+
+
+@pytest.mark.parametrize("marker", [b"", b"\xff\xee\x00\x0eAdobe\x00d\x00\x00\x00\x00\x00"])
+def test_a_jpeg_of_rgb(tmp_path: Path, marker: bytes) -> None:
+    """Three samples without a marker of their colours: the header says that they are red, green and blue."""
+    flat = np.empty((16, 16, 3), np.uint8)
+    flat[:] = (10, 200, 60)  # blue, green, red for OpenCV, which writes Y, Cb and Cr of them
+    content = jpeg(flat, 100)
+    start = content.index(b"\xff\xe0")
+    bare = content[:start] + marker + content[start + 18 :]  # without its JFIF marker
+    y, cb, cr = cv2.cvtColor(flat[:1, :1], cv2.COLOR_BGR2YCrCb)[0, 0][[0, 2, 1]].astype(float)
+    frames = np.zeros((1, 16, 16, 3), np.uint8)
+    path = write_dicom(tmp_path / "a.dcm", frames, photometric="RGB", syntax=JPEG_BASELINE, coded=[bare])
+    (image,) = images(read_dicom(path))
+    np.testing.assert_allclose(image, 0.299 * y + 0.587 * cb + 0.114 * cr, atol=1.5)
+    path = write_dicom(tmp_path / "b.dcm", frames, photometric="YBR_FULL", syntax=JPEG_BASELINE, coded=[content])
+    (image,) = images(read_dicom(path))
+    np.testing.assert_allclose(image, y, atol=1.5)
 
 
 def test_several_fragments_of_a_frame(tmp_path: Path) -> None:
@@ -483,10 +502,10 @@ def test_no_decoder_for_the_coding(tmp_path: Path) -> None:
 
 
 def test_a_decoder_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_dicom(tmp_path / "a.dcm", GREY, syntax=JPEG_BASELINE, coded=[jpeg(frame) for frame in GREY])
+    path = write_dicom(tmp_path / "a.dcm", GREY, syntax=JPEG_2000, coded=[b"12", b"34"])
     monkeypatch.setattr("pydicom.pixels.decoders.base.Decoder.is_available", False)
     assert refused(path) == (
-        "gdcm is needed to decode the pixels. Received: JPEG Baseline (Process 1). "
+        "GDCM is needed to decode the pixels. Received: JPEG 2000 Image Compression. "
         "Install it with `pip install python-gdcm`, or export the file uncompressed."
     )
 
