@@ -6,6 +6,7 @@ per slice, so that an evaluation can be measured again without the folder.
 """
 
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -199,7 +200,7 @@ def _keep(path: Path, labels: Labels) -> None:
 
 def _kept(path: Path) -> Labels:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return archive["label_map"]
-    except Exception as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: damaged ({error}); evaluate again with --corrected") from error

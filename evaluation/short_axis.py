@@ -110,9 +110,11 @@ def short_axis_rows(
     Returns:
         Rows as `rows.py` describes them: SLICE of each slice, of each volume what ends in `_volume`, of the patient
         `edv esv ef` of LV and RV, `mass_ed mass_es` of MYO and the diagnosis; where there are corrections, all of it
-        with `_corrected` too. ED and ES are looked for. A volume that lacks slices, or has them twice or on different
-        grids, has no figure and a status that says so; so has the patient. A slice without heart is a slice like any
-        other: it is nothing in both masks, or what the prediction has too much.
+        with `_corrected` too. ED and ES are looked for. A volume that lacks slices between its first and its last, or
+        has them twice or on different grids, has no figure and a status that says so; so has the patient. Slices at the
+        ends that the data set does not label are in no volume, neither the reference's nor the prediction's. A slice
+        that is labelled and shows no heart is a slice like any other: nothing in both masks, or what the prediction has
+        too much.
 
     Raises:
         ValueError: no slice at all, of several patients, or some with a correction and some without.
@@ -163,7 +165,7 @@ def _stack(phase: Phase, slices: Sequence[Slice], lost: Sequence[Case]) -> _Stac
     if len({(place.count, place.distance_mm) for place in known.values()}) > 1:
         return SLICES_DIFFER
     first = next(iter(known.values()))
-    if missing := sorted(set(range(first.count)) - set(indices)):
+    if missing := sorted(set(range(min(indices), max(indices))) - set(indices)):
         return f"missing_{View.SAX.value}_{phase.value}_{'+'.join(f's{index:02d}' for index in missing)}"
     ordered = _in_order(slices)
     if len({(one.sample.image.shape, one.sample.spacing_mm) for one in ordered}) > 1:
