@@ -19,6 +19,7 @@ from tests.export.drawn_heart import SPACING_MM, write_heart_nifti
         ("patient0001_4CH_ED.nii.gz", (View.A4C, Phase.ED, False)),
         ("patient0001_2CH_ES.mhd", (View.A2C, Phase.ES, False)),
         ("patient0001_3CH.png", (View.A3C, None, False)),
+        ("patient001_SAX_ED_s03.nii.gz", (View.SAX, Phase.ED, False)),
         ("patient0001_4ch_es.nii", (View.A4C, Phase.ES, False)),
         ("patient0001_4CH_ED_gt.nii.gz", (View.A4C, Phase.ED, True)),
         ("patient0001_4CH_ED_structures.nii.gz", (View.A4C, Phase.ED, True)),
