@@ -5,7 +5,6 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +258,8 @@ def _or_empty(value: float | bool | None) -> str | float | bool:
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # here: it is slow to import
+
     try:
         return version(package)
     except PackageNotFoundError:

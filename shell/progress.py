@@ -5,8 +5,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from tqdm import tqdm
-
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -19,6 +17,8 @@ def progress(items: Iterable[T], *, label: str, total: int | None = None, unit: 
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]  # guarded by hasattr
     if sys.stderr.isatty():
+        from tqdm import tqdm  # here: a fifth of what the cart's program imports, and only a terminal sees it
+
         yield from tqdm(items, desc=label, total=total, unit=unit)
         return
     of = f"/{total}" if total is not None else ""
