@@ -49,21 +49,22 @@ def raw_function(network: Network, spec: MeasurementSpec) -> Any:
         col_max) pixel edges of the frames' own grid.
     """
     frames = tf.TensorSpec((None, None, None, 1), tf.uint8, name=FRAMES)
-    if spec.crop_mm is None:
+    crop_mm = spec.crop_mm
+    if crop_mm is None:
         return tf.function(lambda frames: _native_outputs(network, spec, frames, None), input_signature=[frames])
     return tf.function(
-        lambda frames, spacing_mm: _native_outputs(network, spec, frames, spacing_mm),
+        lambda frames, spacing_mm: _native_outputs(network, spec, frames, crop_mm / spacing_mm / 2),
         input_signature=[frames, tf.TensorSpec((2,), tf.float64, name=SPACING)],
     )
 
 
-def _native_outputs(network: Network, spec: MeasurementSpec, frames: Any, spacing_mm: Any) -> dict[str, Any]:
+def _native_outputs(network: Network, spec: MeasurementSpec, frames: Any, half: Any) -> dict[str, Any]:
+    """The signature's body; `half` is half a side of the square that the network sees, pixels, or None: the whole."""
     sides = tf.shape(frames)[1:3]
     native = tf.cast(sides, tf.float64)
-    if spacing_mm is None:
+    if half is None:
         start, end = tf.zeros_like(native), native
     else:  # the square in the middle of the frame, as on the cart
-        half = tf.constant(spec.crop_mm, tf.float64) / spacing_mm / 2
         start, end = native / 2 - half, native / 2 + half
     outputs = network(_preprocessed(frames, spec, sides, start, end))
     return {
@@ -91,7 +92,7 @@ def _preprocessed(frames: Any, spec: MeasurementSpec, sides: Any, start: Any, en
         centred = exact - tf.reduce_mean(exact, axis=(1, 2), keepdims=True)
         deviation = tf.sqrt(tf.reduce_mean(centred**2, axis=(1, 2), keepdims=True))
         resized = tf.cast(tf.math.divide_no_nan(centred, tf.where(deviation > FLAT, deviation, 0)), tf.float32)
-    return resized[..., tf.newaxis]
+    return tf.expand_dims(resized, -1)
 
 
 def _weights(start: Any, end: Any, count: int, side: Any) -> Any:

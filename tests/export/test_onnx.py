@@ -8,6 +8,7 @@ import onnx
 import pytest
 import tensorflow as tf
 
+import evaluate
 import models
 from cart.bundle import read_bundle
 from cart.engines import ENGINES, load_runner
@@ -77,7 +78,11 @@ def test_what_onnx_has_no_operator_for_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_bundle_measures_as_worked_by_hand(tmp_path: Path) -> None:
-    runner = load_runner(read_bundle(write_heart_bundle(tmp_path / "onnx", "onnx")), threads=1)
-    sample, spec = heart_sample(), read_bundle(tmp_path / "onnx").measurement
-    found = measure_image(sample.image, sample.spacing_mm, sample.view, sample.phase, predictor=runner, spec=spec)
+    folder = write_heart_bundle(tmp_path / "onnx", "onnx")
+    sample, source = heart_sample(), evaluate.load_bundle_source(folder)
+    assert source.name == "unet1 (onnx)"
+    arguments = (sample.image, sample.spacing_mm, sample.view, sample.phase)
+    found = measure_image(*arguments, predictor=source.predictor, spec=source.spec)
     assert found.frame.annulus_diameter == pytest.approx(DIAMETER_MM, abs=0.05)
+    on_cart = measure_image(*arguments, predictor=load_runner(read_bundle(folder)), spec=source.spec)
+    assert on_cart.frame.annulus_diameter == found.frame.annulus_diameter
