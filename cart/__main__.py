@@ -74,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--json and --json-lines - both want standard output; give --json-lines a file")
     if arguments.overlay is not None and arguments.overlay.suffix.lower() != SUFFIX:
         parser.error(f"--overlay is an MP4 video, so its name ends in {SUFFIX}. Received: {arguments.overlay}")
+    if arguments.bench:
+        return _bench(arguments)
     cart = Cart.open(arguments.bundle, threads=arguments.threads, engine=arguments.engine)
     with ExitStack() as outputs:
         run = _Run(arguments, cart, outputs)
@@ -230,6 +232,21 @@ def _volumes_among(paths: Sequence[Path], cart: Cart) -> list[Path]:
     from cart.volumes import sees_short_axis
 
     return [path for path in paths if is_volume(path)] if sees_short_axis(cart.spec) else []
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from cart.bench import main_bench  # what only measures speed must not slow down what measures hearts
+
+    return main_bench(
+        arguments.bundle,
+        arguments.inputs,
+        threads=arguments.threads,
+        engine=arguments.engine,
+        view=arguments.view,
+        spacing_mm=tuple(arguments.spacing_mm) if arguments.spacing_mm else None,
+        anterior_side=arguments.anterior_side,
+        as_json=arguments.json,
+    )
 
 
 def _positive(text: str) -> int:

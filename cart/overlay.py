@@ -194,8 +194,14 @@ def _trust(measurement: Measurement) -> tuple[str, Colour]:
     judgement = measurement.judgement
     abstained = judgement is not None and judgement.abstained
     if measurement.predicted:
-        why = "no frame" if measurement.own is None else "not to be trusted" if abstained else "no measurement fits"
-        return f"predicted: {why}", SCREEN_PREDICTED
+        own = measurement.own
+        if own is None:
+            why = "frame missing"
+        elif own.frame.hinge_points is None:
+            why = measurement.status.replace("_", " ")
+        else:
+            why = "this frame's own not trusted" if abstained else "this frame's own does not fit"
+        return f"predicted; {why}", SCREEN_PREDICTED
     if measurement.error is not None:
         return f"failed: {measurement.error}", SCREEN_DOUBT
     if abstained:

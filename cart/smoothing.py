@@ -143,8 +143,8 @@ class PointSmoother:
         return SmoothedPoints(points, predicted=False, bridged=0)
 
     def _move(self, state: npt.NDArray[np.float64], dt: float) -> npt.NDArray[np.float64]:
-        kept = math.exp(-dt / self.smoothing.memory_s)
-        step = np.array([[1.0, self.smoothing.memory_s * (1 - kept)], [0.0, kept]])
+        lost = -math.expm1(-dt / self.smoothing.memory_s)
+        step = np.array([[1.0, self.smoothing.memory_s * lost], [0.0, 1 - lost]])
         shaken = self.smoothing.acceleration**2 * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]])
         self._covariance = step @ self._covariance @ step.T + shaken
         return step @ state
