@@ -4,8 +4,8 @@ Only what is needed is taken out of the header, and none of it is about the pati
 is read, so none can be printed or written.
 
 JPEG of 8 bits, which is what carts write, is decoded by OpenCV, other codings by pydicom with GDCM (BSD licence) or its
-own RLE decoder, whatever else is installed: the same file gives the same pixels everywhere. GDCM gives the same of JPEG,
-but a damaged frame can make it end the whole process.
+own RLE decoder, whatever else is installed: the same file gives the same pixels everywhere. GDCM gives the same of
+JPEG, but a damaged frame can make it end the whole process; so what it is given is looked at first (codestream.py).
 """
 
 import io
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import cv2
 import numpy as np
 
+from data_pipeline.readers.codestream import JPEG_START, stream_size
 from data_pipeline.readers.dicom_grey import CONVERSIONS, ONE_SAMPLE, Array, ToGrey, number_of, numbers_of
 from data_pipeline.readers.frame import (
     PITCH_RANGE_MM,
@@ -100,7 +101,7 @@ DECODERS: Mapping[str, str] = {
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 JPEG_LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
 
-JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+JPEG_END = b"\xff\xd9"
 ADOBE_WITHIN = 4096  # bytes from the start of a stream, where its markers are
 ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 """The marker by which a JPEG stream says that its three samples are red, green and blue."""
@@ -430,14 +431,25 @@ def _coded_frames(file: BinaryIO, layout: Layout, offsets: tuple[bytes, bytes] |
 
 def _decode(content: bytes, layout: Layout, vr: str) -> Array:
     """(H, W) or (H, W, 3), before any conversion of colours but a codec's own."""
-    # A decoder fills up in silence what is cut off. What stands after the end mark makes the length even.
-    if layout.decoder in (OPENCV, GDCM) and not content.rstrip(b"\0\xff").endswith(JPEG_END):
-        raise ValueError("no end mark")
+    if layout.decoder in (OPENCV, GDCM):
+        _require_sound(content, layout)
     array = _by_opencv(content, layout) if layout.decoder == OPENCV else _by_pydicom(content, layout, vr)
     if array.shape[:2] != (layout.rows, layout.columns):
         height, width = array.shape[:2]
         raise ValueError(f"{height} × {width} pixels instead of {layout.rows} × {layout.columns}")
     return array
+
+
+def _require_sound(content: bytes, layout: Layout) -> None:
+    """Refuses a stream that breaks off, which a decoder fills up in silence, or that is of another size or depth."""
+    if not content.rstrip(b"\0\xff").endswith(JPEG_END):  # what stands after it makes the length even
+        raise ValueError("no end mark")
+    size = stream_size(content)
+    if (size.rows, size.columns) != (layout.rows, layout.columns):
+        raise ValueError(f"{size.rows} × {size.columns} pixels instead of {layout.rows} × {layout.columns}")
+    samples, bits = layout.options["samples_per_pixel"], layout.options["bits_allocated"]
+    if size.samples != samples or not 2 <= size.bits <= bits:
+        raise ValueError(f"{size.samples} samples of {size.bits} bits instead of {samples} of {bits}")
 
 
 def _by_opencv(content: bytes, layout: Layout) -> Array:
