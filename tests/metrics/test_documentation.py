@@ -11,7 +11,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="u
 MODULES = ("overlap", "surface", "boxes", "agreement", "bootstrap", "paired", "selective")
 # What metrics are made of, and checks.
 PARTS = {
-    "confusion_counts", "check_masks", "surface_distances", "boundary_pixels", "box_of_mask", "box_in_pixels", "mean",
+    "confusion_counts", "check_masks", "surface_distances", "volume_distances", "boundary_pixels", "box_of_mask",
+    "box_in_pixels", "mean",
     "standard_deviation", "finite_values", "paired_values",
 }  # fmt: skip
 

@@ -189,3 +189,13 @@ def test_nan_here_is_zero_or_a_warning_there():
     assert sklearn_metrics.f1_score(nothing.ravel(), nothing.ravel(), zero_division=0.0) == 0.0
     assert math.isnan(overlap.cpa(overlap.confusion_counts(something, nothing)))
     assert sklearn_metrics.precision_score(something.ravel(), nothing.ravel(), zero_division=0.0) == 0.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_distances_of_volumes_are_those_of_medpy(seed, medpy):
+    chance = np.random.default_rng(seed)
+    reference, prediction = (chance.random((4, 12, 9)) < share for share in (0.4, 0.6))
+    pitch = (8.0, 0.7, 1.1)
+    distances = surface.volume_distances(reference, prediction, pitch[1:], pitch[0])
+    assert surface.hausdorff(distances) == pytest.approx(medpy.hd(prediction, reference, pitch), **TO)
+    assert surface.hausdorff95(distances) == pytest.approx(medpy.hd95(prediction, reference, pitch), **TO)

@@ -18,6 +18,7 @@ from metrics.surface import (
     surface_dice,
     surface_dice_of_pixels,
     surface_distances,
+    volume_distances,
 )
 
 ANISOTROPIC = (0.154, 0.308)  # the CAMUS MetaImage release, (row, col)
@@ -268,3 +269,48 @@ def test_a_structure_of_ordinary_size_takes_less_than_5_ms():
         surface_distances(reference, prediction, ANISOTROPIC)
         seconds.append(time.perf_counter() - begun)
     assert min(seconds) < 0.005
+
+
+def box_of_voxels(slices, rows, cols, shape=(6, 9, 8)):
+    mask = np.zeros(shape, dtype=bool)
+    mask[slices, rows, cols] = True
+    return mask
+
+
+def test_distances_of_volumes_by_hand():
+    # One voxel each: 2 slices at 8 mm, 3 rows at 0.5 mm, 1 column at 2 mm.
+    distances = volume_distances(box_of_voxels(1, 2, 3), box_of_voxels(3, 5, 4), (0.5, 2.0), 8.0)
+    assert hausdorff(distances) == pytest.approx(math.sqrt(16**2 + 1.5**2 + 2**2))
+    # A block of 3 slices against its middle one: the outer two are 8 mm away; what it lacks in the plane, nothing.
+    thick = box_of_voxels(slice(1, 4), slice(2, 6), slice(2, 5))
+    thin = box_of_voxels(2, slice(2, 6), slice(2, 5))
+    distances = volume_distances(thick, thin, (0.5, 2.0), 8.0)
+    assert len(distances.prediction_to_reference) == 12  # every voxel of a single slice is of its boundary
+    assert len(distances.reference_to_prediction) == 36 - 2  # all but the two inside the middle slice
+    assert hausdorff(distances) == 8.0
+    assert hausdorff(volume_distances(thick, thick, (0.5, 2.0), 8.0)) == 0.0
+    nothing = np.zeros_like(thick)
+    assert math.isnan(hausdorff(volume_distances(thick, nothing, (0.5, 2.0), 8.0)))
+    with pytest.raises(ValueError, match="made by `surface_distances`"):
+        surface_dice(distances, 1.0)
+
+
+@settings(deadline=None, max_examples=40)  # the machine may be busy
+@given(*[hnp.arrays(np.bool_, (3, 4, 5), elements=st.booleans())] * 2)
+def test_distances_of_volumes_agree_with_brute_force(reference, prediction):
+    assume(reference.any() and prediction.any())
+    cross = ndimage.generate_binary_structure(3, 1)
+    pitch = np.array([8.0, 0.7, 1.1])
+    points = [np.argwhere(mask & ~ndimage.binary_erosion(mask, cross)) * pitch for mask in (reference, prediction)]
+    pairs = np.sqrt(((points[0][:, None] - points[1][None]) ** 2).sum(axis=2))
+    distances = volume_distances(reference, prediction, (0.7, 1.1), 8.0)
+    assert hausdorff(distances) == pytest.approx(max(pairs.min(axis=1).max(), pairs.min(axis=0).max()))
+
+
+def test_what_is_no_volume_is_refused():
+    mask = box_of_voxels(1, 2, 3)
+    for spacing, distance in [((0.3, 0.0), 8.0), ((0.3, 0.3), 0.0), ((0.3, 0.3), math.nan), ((0.3, 0.3, 0.3), 8.0)]:
+        with pytest.raises(ValueError, match="two positive numbers and `slice_distance_mm` one"):
+            volume_distances(mask, mask, spacing, distance)
+    with pytest.raises(ValueError, match=r"must be \(S, H, W\)"):
+        volume_distances(mask[0], mask[0], (0.3, 0.3), 8.0)

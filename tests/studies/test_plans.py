@@ -128,6 +128,11 @@ def test_the_cine_mr_papers_table_1() -> None:
     assert rows["WCE+Dice"] == (0.942, 7.4, 0.966, 0.892, 9.3, 0.844, 0.849, 5.8, 0.815)
     assert rows["WCE, 100 % only"] == (0.946, 6.2, 0.950, 0.909, 7.1, 0.882, 0.853, 5.4, 0.831)
     assert rows["WCE+Dice, 100 % only"] == (0.944, 6.5, 0.969, 0.897, 8.2, 0.853, 0.851, 5.5, 0.817)
+    assert paper_rows("cmr_table1", "table1_volumes") == rows
+    assert paper_rows("cmr_table1", "table3") == {
+        "FCN": (0.99, -1, 12, 0.98, -1, 14, 0.99, 6, 12, 0.95, 6, 14, 0.92, 6, 26, 0.92, 5, 26),
+        "FCN+corr": (0.99, -2, 13, 0.98, -2, 14, 0.98, 4, 14, 0.96, 7, 12, 0.92, 7, 26, 0.91, 6, 28),
+    }
     assert [(network.model, network.recipe) for network in PLANS["cmr_table1"].networks] == [
         ("dense_unet", "cmr_wce"),
         ("dense_unet", "cmr_wce_dice"),
