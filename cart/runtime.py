@@ -11,10 +11,8 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from cart.bundle import INPUT_NAME, SIGNATURE
-from cart.engines import Runner, load_runner
+from cart.engines import Runner
 from shell.errors import UserError
-
-__all__ = ["Quantisation", "TFLiteRunner", "load_runner"]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cart.bundle import BUNDLE_FILE, FORMAT_VERSION, digest_of, read_bundle
-from cart.runtime import load_runner
+from cart.engines import load_runner
 from shell.errors import UserError
 from tests.cart.drawn import MODEL
 from tests.export.drawn_heart import CALIBRATION, heart_spec

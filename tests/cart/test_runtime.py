@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cart.bundle import read_bundle
-from cart.runtime import Quantisation, TFLiteRunner, load_runner
+from cart.engines import load_runner
+from cart.runtime import Quantisation, TFLiteRunner
 from data_pipeline.sample import Structure
 from shell.errors import UserError
 from tests.export.drawn_heart import CLASSES, GREY, GRID, heart_labels, heart_network
