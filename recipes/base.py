@@ -89,8 +89,8 @@ class Recipe:
         early_stopping_patience: epochs without a better `monitor` before stopping; None never stops.
         plateau_patience, plateau_factor: reduce the learning rate on a plateau of `plateau_monitor`; None never does.
         plateau_monitor: `val_loss` or `loss`.
-        monitor: what decides the best model: `val_loss` (smallest), `val_dice` (largest mean structure Dice) or
-            `val_iou` (largest mean overlap of boxes).
+        monitor: what decides the best model: `val_loss` (smallest), `val_dice` (largest mean structure Dice),
+            `val_iou` (largest mean overlap of boxes) or `epoch` (the last), for a schedule that ends at rest.
         weight_average: decay of the exponential moving average of the weights that is validated and kept; None: none.
         precision: `auto` (mixed bfloat16 where the hardware has it), `float32` or `mixed_bfloat16`.
         train_share, val_share: shares of patients where the data set has no official lists; the rest is the test set.
@@ -132,7 +132,7 @@ class Recipe:
     plateau_patience: int | None = None
     plateau_factor: float = 0.1
     plateau_monitor: Literal["val_loss", "loss"] = "val_loss"
-    monitor: Literal["val_loss", "val_dice", "val_iou"] = "val_loss"
+    monitor: Literal["val_loss", "val_dice", "val_iou", "epoch"] = "val_loss"
     weight_average: float | None = None
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     train_share: float = 0.8

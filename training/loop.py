@@ -323,7 +323,8 @@ class _EpochEnd(keras.callbacks.Callback):
         if own_weights is not None:
             put_averaged_weights(self._trainee)
         figures = {"loss": loss, **validate(self._network, self._data.val, self._recipe), "learning_rate": self._rate}
-        if self._recipe.monitor not in figures:
+        monitored = {"epoch": float(epoch + 1), **figures}
+        if self._recipe.monitor not in monitored:
             known = ", ".join(name for name in figures if name in ("val_loss", "val_dice", "val_iou"))
             raise UserError(
                 f"{self._folder}: `monitor` is {self._recipe.monitor}, but {self._network.name} gives {known} here; "
@@ -336,7 +337,7 @@ class _EpochEnd(keras.callbacks.Callback):
                 self._network,
                 epoch=self._progress.epoch,
                 monitor=self._recipe.monitor,
-                value=figures[self._recipe.monitor],
+                value=monitored[self._recipe.monitor],
             )
         if own_weights is not None:
             self._trainee.set_weights(own_weights)

@@ -13,7 +13,7 @@ class Progress:
 
     Attributes:
         epoch: completed epochs.
-        best: best score so far (the monitored Dice or overlap, or the loss negated), or None before the first epoch.
+        best: best score so far (the monitored figure, a loss negated), or None before the first epoch.
         best_epoch: its epoch, counted from 1; 0 before.
         plateau_best: best value of the plateau monitor, or None.
         plateau_wait: epochs since.
@@ -43,7 +43,7 @@ class Progress:
         """
         self.epoch += 1
         self.history.append({"epoch": self.epoch, **figures})
-        value = figures[recipe.monitor]
+        value = self.history[-1][recipe.monitor]
         score = -value if recipe.monitor == "val_loss" else value
         is_best = math.isfinite(score) and (self.best is None or score > self.best)
         if is_best:

@@ -282,7 +282,7 @@ def test_settings_that_only_fit_together_are_applied_together():
 @pytest.mark.parametrize(
     ("name", "value", "known"),
     [
-        ("monitor", "val_dise", "val_loss, val_dice, val_iou"),
+        ("monitor", "val_dise", "val_loss, val_dice, val_iou, epoch"),
         ("contact_line", "", "subpixel, pixel"),
         ("precision", "float16", "auto, float32, mixed_bfloat16"),
     ],

@@ -24,6 +24,12 @@ def test_best_is_the_smallest_loss_or_the_largest_dice():
     assert [progress.end_epoch(by_dice, figures(0.5, dice)) for dice in (0.7, 0.6, 0.8)] == [True, False, True]
 
 
+def test_by_epoch_the_last_is_the_best():
+    by_epoch, progress = dataclasses.replace(RECIPE, monitor="epoch"), Progress()
+    assert [progress.end_epoch(by_epoch, figures(0.5, dice)) for dice in (0.7, 0.6, 0.8)] == [True, True, True]
+    assert (progress.best, progress.best_epoch) == (3, 3)
+
+
 def test_a_loss_that_is_not_a_number_is_never_the_best():
     progress = Progress()
     assert not progress.end_epoch(RECIPE, figures(math.nan))
