@@ -24,6 +24,8 @@ from tests.export.drawn_heart import SPACING_MM, write_heart_nifti
         ("patient0001_4CH_ED_gt.nii.gz", (View.A4C, Phase.ED, True)),
         ("patient0001_4CH_ED_structures.nii.gz", (View.A4C, Phase.ED, True)),
         ("patient0001_2CH_half_sequence.nii.gz", (View.A2C, None, False)),
+        ("patient0001_2CH_half_sequence_gt.nii.gz", (View.A2C, None, True)),
+        ("patient0001_2CH_sequence_gt.mhd", (View.A2C, None, True)),
         ("4CH_ED.png", (View.A4C, Phase.ED, False)),
         ("study.1_4CH_ED.nii.gz", (View.A4C, Phase.ED, False)),
         ("14CH_ED.png", (None, None, False)),
