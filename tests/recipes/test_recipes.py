@@ -203,12 +203,13 @@ def test_options_are_of_a_network_that_takes_them(model: str, name: str) -> None
 
 def test_the_carts_recipe_is_ours_and_says_how_the_network_is_taught() -> None:
     recipe = RECIPES["cart"]
-    named = {"name", "paper", "model", "deep_supervision", "distillation_weight", "distillation_temperature"}
+    named = {"name", "paper", "model", "monitor", "deep_supervision", "distillation_weight", "distillation_temperature"}
     of_both = [
         {f.name: getattr(one, f.name) for f in dataclasses.fields(Recipe) if f.name not in named}
         for one in (recipe, RECIPES["annulus"])
     ]
     assert of_both[0] == of_both[1]
+    assert recipe.monitor == "epoch"
     assert recipe.deep_supervision == ("decoder_3_conv2_relu", "decoder_2_conv2_relu")
     assert with_settings(recipe, ["deep_supervision=none"]).deep_supervision == ()
 
