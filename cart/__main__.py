@@ -5,16 +5,15 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cart.device import ASSUMED_RATE_HZ, Cart, Measurement, Stream
+from cart.device import ASSUMED_RATE_HZ, Cart, Measurement, Stream, played
 from cart.frames import FrameSource, add_frame_arguments, read_frames
 from cart.records import FAILED, Record, software_versions, summary_line
 from cart.smoothing import Smoothing
-from cart.stream import paced
 from cart.video import RATE_RANGE_HZ, SUFFIX, LinesWriter, OverlayWriter, stream_record, summary_record
 from shell.command import INTERRUPTED, add_debug_option, describe, run_command
 from shell.errors import UsageError, UserError
@@ -164,14 +163,9 @@ class _Run:
                 print(volume_summary_line(result.record), file=sys.stderr if failed else sys.stdout)
 
     def _stream(self, source: FrameSource, rate: float | None) -> Stream:
-        frames: Iterator[object] = source.frames
         realtime = self.arguments.realtime and source.is_cine
-        if realtime:
-            if rate is None:
-                raise UserError(f"{source.path}: says no frame rate to play it at; give --frame-rate")
-            frames = paced(frames, rate)
         return self.cart.stream(
-            frames,  # type: ignore[arg-type]
+            played(source, rate) if realtime else source.frames,
             view=self.arguments.view,
             spacing_mm=self.arguments.spacing_mm,
             anterior_side=self.arguments.anterior_side,

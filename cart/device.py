@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cart.bundle import read_bundle
-from cart.frames import BrokenFrame, Frame, read_frames
+from cart.frames import BrokenFrame, Frame, FrameSource, read_frames
 from cart.measure import (
     DECODE,
     CalibratedPoints,
@@ -37,7 +37,7 @@ from cart.measure import (
 )
 from cart.records import FAILED
 from cart.smoothing import PointSmoother, SmoothedPoints, Smoothing
-from cart.stream import Arrival, in_turn, newest
+from cart.stream import Arrival, in_turn, newest, paced
 from data_pipeline.readers.frame import MAX_PIXELS, RawFrame, grey
 from data_pipeline.sample import Phase, View
 from postprocessing.annulus import annulus_diameter_mm, annulus_diameter_px, check_spacing
@@ -306,6 +306,7 @@ class Cart:
 
         Args:
             frames: any iterable of `AnyFrame` (a camera's, `cart.frames.read_frames(path).frames`), or a file's path.
+                A file in real time is played at its frame rate.
             view: as for `measure`, of every frame.
             phase: likewise.
             spacing_mm: likewise.
@@ -325,7 +326,8 @@ class Cart:
         given = _Given.of(view, phase, spacing_mm, anterior_side)
         if isinstance(frames, (str, os.PathLike)):
             source = read_frames(Path(frames), view=given.view, spacing_mm=given.spacing_mm)
-            frames, frame_rate_hz = source.frames, frame_rate_hz or source.frame_rate_hz
+            frame_rate_hz = frame_rate_hz or source.frame_rate_hz
+            frames = played(source, frame_rate_hz) if realtime else source.frames
         if not isinstance(frames, Iterable):
             raise ValueError(f"`frames` must be an iterable of frames, or a path. Received: {type(frames).__name__}")
         if frame_rate_hz is not None and not 0 < frame_rate_hz < math.inf:
@@ -396,6 +398,19 @@ class Cart:
             anterior_side=given.anterior_side,
             clock=clock,
         )
+
+
+def played(source: FrameSource, frame_rate_hz: float | None) -> Iterator[Frame | BrokenFrame]:
+    """A file's frames at the speed at which they were taken, as a camera would give them.
+
+    Raises:
+        UserError: it is a cine, and its frame rate is not known.
+    """
+    if not source.is_cine:
+        return source.frames
+    if frame_rate_hz is None:
+        raise UserError(f"{source.path}: says no frame rate to play it at; give --frame-rate (or frame_rate_hz)")
+    return paced(source.frames, frame_rate_hz)
 
 
 @dataclass(frozen=True)

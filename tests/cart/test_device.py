@@ -375,3 +375,7 @@ def test_a_cine_is_not_one_frame(tmp_path: Path) -> None:
     found = list(cart().stream(path, frame_rate_hz=50))
     assert [(each.index, each.time_ms) for each in found] == [(0, 0.0), (1, 20.0), (2, 40.0)]
     assert all(each.annulus_diameter == pytest.approx(DIAMETER_MM) for each in found)
+    with pytest.raises(UserError, match="says no frame rate to play it at"):
+        cart().stream(path, realtime=True)
+    *_, last = cart().stream(path, frame_rate_hz=200, realtime=True)
+    assert last.index == 2
