@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from cart.bundle import BUNDLE_FILE, FORMAT_VERSION, PARITY_FILE, BundleSpec, digest_of, read_bundle
 from cart.engines import load_runner
-from cart.measure import BOX, BoxSpec, MeasurementSpec, Outputs, Predictor
+from cart.measure import BOX, FIRST_PROBABILITIES, BoxSpec, MeasurementSpec, Outputs, Predictor
 from data_pipeline.preprocess import preprocess_image
 from data_pipeline.sample import structures_from_names
 from export.onnx import export_onnx
 from export.parity import (
     EXACT,
+    EXACT_AFTER_CROP,
     Limits,
     ParityFrames,
     calibration_frames,
@@ -199,7 +200,7 @@ def write_bundle(
     """
     spec = measurement_spec(run)
     source = source or export_source(run, spec)
-    limits = LIMITS.get(format_name, EXACT)
+    limits = LIMITS.get(format_name, EXACT_AFTER_CROP if FIRST_PROBABILITIES in spec.outputs else EXACT)
     with atomic_folder(folder, marker=BUNDLE_FILE) as temporary:
         artefact = EXPORTERS[format_name](source, temporary)
         quantisation = _taken(temporary / QUANTISATION_FILE)

@@ -232,20 +232,22 @@ def ranked_layers(
         images: each (1, h, w, 1) float32.
         names: of the Keras model's layers, and of the model itself.
     """
-    exact, rounded = _AllTensors(model), _AllTensors(integer_model)
+    operations = operations_of(model)
+    made = {name for operation in operations for name in operation.outputs}
+    exact, rounded = _AllTensors(model, made), _AllTensors(integer_model, made)
     squares: dict[str, float] = {}
     for image in images:
         exact.run(image)
         rounded.run(image)
-        for name in exact.names & rounded.names:
+        for name in made:
             wanted, found = exact.values(name), rounded.values(name)
-            if wanted.shape == found.shape:
+            if wanted is not None and found is not None and wanted.shape == found.shape:
                 spread = max(float(wanted.std()), float(np.finfo(np.float32).tiny))
                 squares[name] = squares.get(name, 0.0) + float(np.mean((found - wanted) ** 2)) / spread**2
     errors = {name: float(np.sqrt(square / len(images))) for name, square in squares.items()}
     added: dict[str, float] = {}
     scopes: dict[str, list[str]] = {}
-    for operation in operations_of(model):
+    for operation in operations:
         known = [errors[name] for name in operation.inputs if name in errors]
         here = max((errors.get(name, 0.0) for name in operation.outputs), default=0.0) - max(known, default=0.0)
         name = layer_name(operation.scope, names)
@@ -255,27 +257,35 @@ def ranked_layers(
 
 
 class _AllTensors:
-    """A TFLite model whose tensors can all be looked at after it ran."""
+    """A TFLite model whose tensors can all be looked at after it ran.
 
-    def __init__(self, model: bytes) -> None:
+    Args:
+        model: a TFLite file.
+        names: of the tensors to look at.
+    """
+
+    def __init__(self, model: bytes, names: Collection[str]) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         with quietly():
             self._interpreter = Interpreter(model_content=model, num_threads=2, experimental_preserve_all_tensors=True)
             self._run = self._interpreter.get_signature_runner(SIGNATURE)
         self._details: Mapping[str, Any] = {
-            details["name"]: details
-            for details in self._interpreter.get_tensor_details()
-            if details["name"] and np.all(details["shape"])
+            details["name"]: details for details in self._interpreter.get_tensor_details() if details["name"] in names
         }
-        self.names = set(self._details)
 
     def run(self, image: npt.NDArray[np.float32]) -> None:
         self._run(**{INPUT_NAME: image})
 
-    def values(self, name: str) -> npt.NDArray[np.float64]:
-        details = self._details[name]
-        values = self._interpreter.get_tensor(details["index"]).astype(np.float64)
+    def values(self, name: str) -> npt.NDArray[np.float64] | None:
+        """What a tensor holds, as real numbers; None of one that this model has not, or keeps no memory for."""
+        details = self._details.get(name)
+        if details is None:
+            return None
+        try:
+            values = self._interpreter.get_tensor(details["index"]).astype(np.float64)
+        except ValueError:  # the runtime computes some from constants beforehand, or in place
+            return None
         scales = details["quantization_parameters"]["scales"]
         if len(scales) == 1:
             return (values - details["quantization_parameters"]["zero_points"][0]) * scales[0]

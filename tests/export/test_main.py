@@ -10,8 +10,11 @@ import pytest
 
 import predict
 from data_pipeline.splits import Split
+from export import bundle, quantise
 from export.__main__ import main
 from export.bundle import load_predictor
+from export.parity import Limits
+from export.source import ExportSource
 from recipes.base import Recipe
 from shell.command import run_command
 from shell.errors import UserError
@@ -61,13 +64,55 @@ def test_exports_every_default_format(run_folder: Path, tmp_path: Path, capsys: 
     for folder in (tmp_path / "out").iterdir():
         assert f"{folder}: largest |Δ probability| " in said
         parity = json.loads((folder / "parity.json").read_text())
-        assert (parity["frames"], parity["source"]) == (1, "validation frames of the run's data")
+        assert (parity["frames"], parity["source"]) == (3, "validation, test and training frames of the run's data")
         assert parity["probability_difference"]["max"] < 1e-5  # float32 on both sides, not bfloat16
         loaded = load_predictor(folder)
         assert loaded.spec.measurement.calibration == CALIBRATION
         outputs, expected = loaded(images), loaded_run.predict(images)
         assert list(outputs) == list(expected) == ["probabilities"]
         assert outputs["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
+
+
+def test_int8_is_calibrated_on_training_frames(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantise, "TRIAL_SHARE", np.inf)  # an untrained network is sure of nothing
+    formats = ["tflite-int8", "tflite-int8-integer", "tflite-int8"]
+    out = tmp_path / "out"
+    assert run("--run", run_folder, "--format", *formats, "--calibration-frames", 7, "--out", out) == 0
+    said = capsys.readouterr()
+    assert said.err.count("calibrate int8:") == 1  # once for both
+    for name in set(formats):
+        assert f"{out / name}: largest |Δ probability| " in said.out
+        quantisation = json.loads((out / name / "bundle.json").read_text())["quantisation"]
+        assert (quantisation["frames"], quantisation["source"]) == (1, "training frames of the run's data")  # all
+        assert [tried[0] for tried in quantisation["trial"]["tried"]] == [0]
+        parity = json.loads((out / name / "parity.json").read_text())
+        assert (f"{out / name}: BEYOND ITS LIMITS" in said.out) is not parity["within_limits"]
+
+
+def test_a_bundle_beyond_its_limits_is_told(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(bundle.LIMITS, "tflite-dynamic", Limits(dice_loss=-1.0, box_shift=0.1))
+    assert run("--run", run_folder, "--format", "tflite-dynamic", "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert f"{tmp_path / 'out' / 'tflite-dynamic'}: BEYOND ITS LIMITS: loss of Dice " in said
+    assert "(at most -1); try more --calibration-frames, or use tflite-float16 or tflite-float32" in said
+
+
+def test_a_format_that_fails_does_not_keep_the_others_away(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_source: ExportSource, _folder: Path) -> str:
+        raise UserError("narrow cannot become a SavedModel")
+
+    monkeypatch.setitem(bundle.EXPORTERS, "saved_model", refuse)
+    assert run("--run", run_folder, "--format", "saved_model", "tflite-float32", "--out", tmp_path / "out") == 1
+    said = capsys.readouterr()
+    assert f"{tmp_path / 'out' / 'saved_model'}: NOT WRITTEN. narrow cannot become a SavedModel" in said.err
+    assert "1 of 2 formats could not be written: saved_model" in said.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["tflite-float32"]
 
 
 def test_a_network_that_needs_a_reference_is_neither_exported_nor_used(
@@ -95,6 +140,7 @@ def test_default_place_is_named_after_the_run(
     ("arguments", "code", "message"),
     [
         (["--run", "nowhere"], 1, "nowhere: not a run folder"),
+        (["--run", "nowhere", "--calibration-frames", "0"], 2, "`--calibration-frames` must be 1 or more. Received: 0"),
         (["--run", "nowhere", "--format", "tflite"], 2, "Received: tflite. Did you mean tflite-float32?"),
         ([], 2, "required: --run"),
     ],

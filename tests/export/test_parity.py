@@ -204,7 +204,7 @@ def test_validation_frames_first_then_test_then_training(drawn_camus: Path, monk
     assert frames.source == "validation and test frames of the run's data"
     monkeypatch.setattr(parity, "FRAMES", 7)
     frames = parity_frames(f"camus:{drawn_camus}", split(("patient0002", "patient0003")))
-    assert (len(frames.samples), frames.source) == (7, "validation and test and training frames of the run's data")
+    assert (len(frames.samples), frames.source) == (7, "validation, test and training frames of the run's data")
 
 
 def test_at_most_so_many_frames_spread_over_views_phases_and_patients(
