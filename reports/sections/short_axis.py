@@ -122,7 +122,11 @@ def segmentation_by_criterion(evaluation: Evaluation) -> Table | Missing:
                 if not any(left_out.values())
                 else ""
             ),
-            *(["Below Dice: 95 % CI, by patient."] if math.isfinite(evaluation.confidence("dice.LV")[0]) else []),
+            *(
+                ["Below Dice: 95 % CI, by patient. n: of the structure that has most Dices."]
+                if math.isfinite(evaluation.confidence("dice.LV")[0])
+                else []
+            ),
         ),
     )
 
