@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.readers.cine import cine_reader, read_nifti_cine
+from data_pipeline.readers.cine import CINE_READERS, cine_reader, read_nifti_cine
 from data_pipeline.readers.frame import PITCH_RANGE_MM, PixelRegion, RawCine, bad_file
-from data_pipeline.readers.image import read_image
+from data_pipeline.readers.image import READERS, read_image, suffix_of, unknown_kind
 from data_pipeline.sample import Phase, View
 from shell.errors import UserError
 
@@ -109,6 +109,8 @@ def read_frames(path: Path, *, view: View | None = None, spacing_mm: tuple[float
     _require_no_reference(path)
     reader = read_nifti_cine if CAMUS_SEQUENCE.search(path.name) else cine_reader(path)
     if reader is None:
+        if suffix_of(path) not in READERS:
+            raise unknown_kind(path, (*CINE_READERS, *READERS, "DICOM without a suffix"))
         frame = read_frame(path, view=view, spacing_mm=spacing_mm)
         return FrameSource(path, iter((frame,)), count=1, frame_rate_hz=None, is_cine=False)
     cine = reader(path)

@@ -226,6 +226,8 @@ def summary_line(record: Record) -> str:
         words.append(f"box rows {top:.0f}-{bottom:.0f}, columns {left:.0f}-{right:.0f} px")
     if record["flags"]:
         words.append(f"[{', '.join(record['flags'])}]")
+    if record.get("notes") and not record.get("frame_index"):  # of a cine once, with its first frame
+        words.append(f"({'; '.join(record['notes'])})")
     return f"{record['input']}: {' '.join(words)}"
 
 

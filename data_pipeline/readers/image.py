@@ -1,6 +1,6 @@
 """Reads one frame or one label map, whatever its file format."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from data_pipeline.readers.frame import RawFrame, bad_file, grey, require_file
 from data_pipeline.readers.metaimage import read_metaimage
 from data_pipeline.readers.nifti import read_nifti
 from data_pipeline.readers.png import JPEG_SUFFIXES, read_picture
+from shell.errors import UserError
 
 READERS: Mapping[str, Callable[[Path], RawFrame]] = {
     ".nii": read_nifti,
@@ -91,14 +92,22 @@ def labels_of(path: Path, frame: RawFrame) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(numbers, np.uint8)
 
 
+def suffix_of(path: Path) -> str:
+    """The suffix by which a reader is chosen: `.nii.gz` is one."""
+    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
+
+
+def unknown_kind(path: Path, known: Iterable[str]) -> UserError:
+    """The complaint about a file of a suffix that is not among the known ones."""
+    received = f"suffix {suffix_of(path)!r}" if suffix_of(path) else "no suffix"
+    return bad_file(path, "unknown kind of image file", received, f"Known: {', '.join(known)}.")
+
+
 def _read(path: Path) -> RawFrame:
     require_file(path)
-    name = path.name.lower()
-    suffix = ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
-    reader = READERS.get(suffix)
+    reader = READERS.get(suffix_of(path))
     if reader is None:
-        received = f"suffix {suffix!r}" if suffix else "no suffix"
-        raise bad_file(path, "unknown kind of image file", received, f"Known: {', '.join(READERS)}.")
+        raise unknown_kind(path, READERS)
     frame = reader(path)
     require_real(path, frame.array)
     return frame

@@ -178,8 +178,13 @@ def test_pictures_of_any_depth_and_colour(tmp_path: Path, kind: type, channels: 
 
 def test_unknown_kinds_and_missing_files(tmp_path: Path) -> None:
     (tmp_path / "frame.txt").write_text("no image")
-    with pytest.raises(UserError, match="unknown kind of image file"):
+    with pytest.raises(
+        UserError, match=r"unknown kind of image file\. Received: suffix '\.txt'\. Known: \.dcm, .*\.mp4"
+    ):
         read_frames(tmp_path / "frame.txt")
+    (tmp_path / "frame").write_text("no image")
+    with pytest.raises(UserError, match="Received: no suffix"):
+        read_frames(tmp_path / "frame")
     for name in ("none.dcm", "none.mp4", "none.png", "none"):
         with pytest.raises(UserError, match="no such file"):
             read_frames(tmp_path / name)
@@ -217,12 +222,16 @@ def test_points_are_in_the_files_own_pixels(tmp_path: Path) -> None:
 
 
 def test_what_was_not_believed_is_told(tmp_path: Path) -> None:
-    path = write_dicom(tmp_path / "a.dcm", screen([HEART]), regions=[region((0, 500), (0, 500))])
-    (record,) = records(path, view=View.A4C)
-    assert record["unit"] == "px"
-    (note,) = record["notes"]
+    """In every record, and to people once, with the first frame."""
+    path = write_dicom(tmp_path / "a.dcm", screen([HEART, HEART]), regions=[region((0, 500), (0, 500))])
+    first, second = records(path, view=View.A4C)
+    assert first["unit"] == "px"
+    (note,) = first["notes"]
     assert "does not fit the frame of 150 × 200" in note
-    assert csv_row(record)["notes"] == note
+    assert csv_row(first)["notes"] == note
+    assert second["notes"] == [note]
+    assert summary_line(first).endswith(f"({note})")
+    assert note not in summary_line(second)
 
 
 def test_a_broken_frame_is_a_failed_record_and_the_stream_goes_on(tmp_path: Path) -> None:
