@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.readers.cine import CINE_READERS, cine_reader, read_nifti_cine
+from data_pipeline.readers.cine import CINE_READERS, SEQUENCE_READERS, cine_reader
 from data_pipeline.readers.frame import PITCH_RANGE_MM, PixelRegion, RawCine, bad_file
 from data_pipeline.readers.image import READERS, read_image, suffix_of, unknown_kind
 from data_pipeline.sample import Phase, View
@@ -20,7 +20,7 @@ APICAL_VIEWS = (View.A2C, View.A3C, View.A4C)
 CAMUS_NAME = re.compile(
     r"(?:^|_)([234]CH|SAX)(?:_(ED|ES)|_half_sequence|_sequence)?(?:_s\d+)?(_gt|_structures)?(?=[._]|$)", re.IGNORECASE
 )
-CAMUS_SEQUENCE = re.compile(r"_[234]CH_(?:half_)?sequence\.nii(?:\.gz)?$", re.IGNORECASE)
+CAMUS_SEQUENCE = re.compile(r"_[234]CH_(?:half_)?sequence\.(?:nii|nii\.gz|mhd|mha)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def read_frames(path: Path, *, view: View | None = None, spacing_mm: tuple[float
             `BrokenFrame` among the others.
     """
     _require_no_reference(path)
-    reader = read_nifti_cine if CAMUS_SEQUENCE.search(path.name) else cine_reader(path)
+    reader = SEQUENCE_READERS[suffix_of(path)] if CAMUS_SEQUENCE.search(path.name) else cine_reader(path)
     if reader is None:
         if suffix_of(path) not in READERS:
             raise unknown_kind(path, (*CINE_READERS, *READERS, "DICOM without a suffix"))

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy.typing as npt
 
 from data_pipeline.readers.frame import RawFrame, bad_file, checked_shape, checked_spacing, require_file
 
@@ -38,6 +40,34 @@ def read_metaimage(path: Path) -> RawFrame:
     while len(sizes) > 2 and sizes[-1] == 1:
         sizes = sizes[:-1]
     rows, columns = checked_shape(path, sizes[::-1])
+    spacing_mm = _pitch(path, header)
+    array, channels = _pixels(path, header, rows * columns)
+    if channels not in (1, 3):
+        raise bad_file(path, "a pixel has 1 or 3 channels", f"{channels} channels", "Convert the file to grey.")
+    return RawFrame(array.reshape((rows, columns) if channels == 1 else (rows, columns, 3)), spacing_mm)
+
+
+def read_metaimage_sequence(path: Path) -> tuple[npt.NDArray[Any], tuple[float, float] | None]:
+    """Frames one after the other, (T, H, W), and their (row, col) pitch in mm or None.
+
+    Raises:
+        UserError: as `read_metaimage`; not three axes, or colour.
+    """
+    header = _read_header(path)
+    sizes = _numbers(path, header, "DimSize", int)
+    if len(sizes) != 3 or min(sizes) < 1:
+        received = " × ".join(map(str, sizes[::-1])) + " values"
+        raise bad_file(path, "a sequence has 3 axes: x, y and time", received, "Save it as one.")
+    count, rows, columns = sizes[::-1]
+    checked_shape(path, (rows, columns))
+    spacing_mm = _pitch(path, header)
+    array, channels = _pixels(path, header, count * rows * columns)
+    if channels != 1:
+        raise bad_file(path, "a sequence is grey", f"{channels} channels", "Convert the file to grey.")
+    return array.reshape(count, rows, columns), spacing_mm
+
+
+def _pitch(path: Path, header: dict[str, str]) -> tuple[float, float] | None:
     spacing_mm = None
     for key in ("ElementSize", "ElementSpacing"):
         if key in header:
@@ -45,7 +75,12 @@ def read_metaimage(path: Path) -> RawFrame:
             if len(pitch) < 2 or not all(value > 0 for value in pitch):
                 raise bad_file(path, f"`{key}` must be positive numbers of mm", header[key], "Write the true pitch.")
             spacing_mm = checked_spacing(path, (pitch[1], pitch[0]))
-    _require_pixels(path, header, rows * columns)
+    return spacing_mm
+
+
+def _pixels(path: Path, header: dict[str, str], pixels: int) -> tuple[npt.NDArray[Any], int]:
+    """The values and the channels of a pixel."""
+    _require_pixels(path, header, pixels)
     import SimpleITK as sitk  # noqa: N813  # here: 60 MB that a cart without such files does without
 
     try:
@@ -53,11 +88,7 @@ def read_metaimage(path: Path) -> RawFrame:
     except RuntimeError as error:
         reason = [line for line in str(error).splitlines() if line.strip()][-1].strip()
         raise bad_file(path, "not a complete MetaImage file", reason, "Copy it again, with its pixel file.") from error
-    array = sitk.GetArrayFromImage(image)
-    channels = image.GetNumberOfComponentsPerPixel()
-    if channels not in (1, 3):
-        raise bad_file(path, "a pixel has 1 or 3 channels", f"{channels} channels", "Convert the file to grey.")
-    return RawFrame(array.reshape((rows, columns) if channels == 1 else (rows, columns, 3)), spacing_mm)
+    return sitk.GetArrayFromImage(image), image.GetNumberOfComponentsPerPixel()
 
 
 def _read_header(path: Path) -> dict[str, str]:

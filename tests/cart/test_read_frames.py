@@ -134,6 +134,22 @@ def test_a_camus_sequence(tmp_path: Path, name: str) -> None:
     assert (read[0].view, read[0].phase, read[0].spacing_mm) == (View.A4C, None, (0.154, 0.308))
 
 
+def test_a_camus_sequence_of_the_older_release(tmp_path: Path) -> None:
+    frames = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
+    path = tmp_path / "patient0001_2CH_sequence.mhd"
+    (tmp_path / "patient0001_2CH_sequence.raw").write_bytes(frames.tobytes())
+    header = "NDims = 3\nDimSize = 5 4 3\nElementType = MET_UCHAR\nElementSpacing = 0.308 0.154 1\n"
+    path.write_text(f"ObjectType = Image\n{header}ElementDataFile = patient0001_2CH_sequence.raw\n")
+    source = read_frames(path)
+    assert (source.count, source.is_cine) == (3, True)
+    read = sound(source)
+    np.testing.assert_array_equal([frame.image for frame in read], frames)
+    assert (read[0].view, read[0].spacing_mm) == (View.A2C, (0.154, 0.308))
+    path.write_text(f"ObjectType = Image\n{header}ElementDataFile = none.raw\n".replace("5 4 3", "5 4"))
+    with pytest.raises(UserError, match=r"a sequence has 3 axes: x, y and time\. Received: 4 × 5 values"):
+        read_frames(path)
+
+
 def test_frames_of_a_sequence_that_are_not_finite(tmp_path: Path) -> None:
     frames = np.ones((3, 4, 5), np.float32)
     frames[1, 2, 3] = np.nan
