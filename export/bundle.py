@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from training.run_folder import Run
 
 CALIBRATION_FRAMES = 100
-"""Training frames that integer formats are calibrated on, unless told otherwise. ASSUMED: of unet1 on CAMUS, 50 to 200
-give the same to 0.0002 Dice."""
+"""Training frames that integer formats are calibrated on, unless told otherwise. ASSUMED: of a unet1 trained on CAMUS,
+50 and 100 cost the same within 0.0003 Dice and 0.01 mm."""
 TRIAL_FRAMES = 24
 """Training frames on which it is tried which layers int8 harms. ASSUMED."""
 
