@@ -21,8 +21,9 @@ def annulus_diameter_mm(hinge_points: HingePoints, spacing_mm: tuple[float, floa
     Source: hinge_points paper §3.3, §4.2. Deviation: none.
     """
     check_spacing(spacing_mm)
+    row, col = spacing_mm
     (a_row, a_col), (p_row, p_col) = hinge_points.amvl, hinge_points.pmvl
-    return math.hypot((p_row - a_row) * spacing_mm[0], (p_col - a_col) * spacing_mm[1])
+    return math.dist((a_row * row, a_col * col), (p_row * row, p_col * col))  # to the bit what rows of points in mm give
 
 
 def annulus_diameter_px(hinge_points: HingePoints) -> float:
