@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import numpy.typing as npt
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -41,6 +41,7 @@ def pairs_by_cell(positive: npt.NDArray[np.bool_]) -> set[frozenset[tuple[float,
     return pairs
 
 
+@settings(max_examples=50, deadline=None)
 @given(MASKS)
 def test_lines_go_from_crossing_to_crossing_as_the_cells_say(positive: npt.NDArray[np.bool_]) -> None:
     crossings = crossings_of(positive)
@@ -56,6 +57,7 @@ def test_lines_go_from_crossing_to_crossing_as_the_cells_say(positive: npt.NDArr
     assert allowed - followed <= closing
 
 
+@settings(max_examples=50, deadline=None)
 @given(MASKS, st.randoms(use_true_random=False))
 def test_crossings_that_are_not_kept_part_a_line(positive: npt.NDArray[np.bool_], random) -> None:
     every = crossings_of(positive)
