@@ -1,6 +1,6 @@
 """The same weights run by the engines that a user may choose from: each in its own process, in turns, in one run.
 
-    .venv/bin/pip install -r requirements-bench.txt
+    .venv/bin/pip install -r requirements-dev.txt
     python -m export --run runs/unet1 --format saved_model tflite-float32 tflite-int8 onnx --out bundles/unet1
     python -m benchmarks.engines --bundles bundles/unet1
 
