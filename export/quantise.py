@@ -1,7 +1,8 @@
 """Float32 TFLite → int8, calibrated on frames; layers that int8 harms stay float, found by measurement.
 
 Weights are int8 with one scale per output channel, activations int8 with one scale and zero point per tensor from the
-smallest and largest value that any calibration frame gave. Where a trial on training frames says that this costs more
+smallest and largest value that any calibration frame gave. The softmax stays in float32: XNNPACK has none of integers,
+and one thread of LiteRT's own would have to compute it. Where a trial on training frames says that this costs more
 than a format may, the layers that add most to the error go back to float32, as few of them as will do.
 """
 
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from cart.bundle import INPUT_NAME, SIGNATURE
 from cart.runtime import TFLiteRunner
+from export.delegable import delegable
 from export.source import QUANTISATION_FILE, ExportSource
 from export.tflite import ARTEFACT, float32_model, narrowed, quietly
 from shell.errors import UserError
@@ -91,7 +93,7 @@ def _export(source: ExportSource, folder: Path, *, integer_io: bool) -> str:
         source.shared[CHOICE] = choose_float_layers(source, model, ranges)
     choice: Choice = source.shared[CHOICE]
     content = quantised(model, ranges, choice.layers, integer_io=integer_io)
-    (folder / ARTEFACT).write_bytes(content)
+    (folder / ARTEFACT).write_bytes(delegable(content))
     write_json(
         folder / QUANTISATION_FILE,
         {
@@ -167,6 +169,7 @@ def quantised(model: bytes, ranges: dict[str, Any], float_layers: Collection[Lay
         if not integer_io:
             for end in (names.INPUT, names.OUTPUT):
                 recipe.add_quantization_config(".*", end, algorithm_key=keep)
+        recipe.add_quantization_config(".*", names.SOFTMAX, algorithm_key=keep)  # XNNPACK has it in float32 alone
         for layer in float_layers:
             for scope in layer.scopes:
                 recipe.add_quantization_config(f"^{re.escape(scope)}$", names.ALL_SUPPORTED, algorithm_key=keep)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from export.delegable import delegable
 from export.source import QUANTISATION_FILE, ExportSource
 from shell.errors import UserError
 from shell.files import write_json
@@ -32,7 +33,7 @@ def export_tflite_float32(source: ExportSource, folder: Path) -> str:
         UserError: the network needs operations that TFLite does not have built in. The cart has no others (Flex would
             bring TensorFlow along).
     """
-    (folder / ARTEFACT).write_bytes(float32_model(source))
+    (folder / ARTEFACT).write_bytes(delegable(float32_model(source)))
     return ARTEFACT
 
 
@@ -47,7 +48,7 @@ def export_tflite_float16(source: ExportSource, folder: Path) -> str:
             ".*", _all_operations(), 16, algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING
         )
 
-    (folder / ARTEFACT).write_bytes(narrowed(float32_model(source), halved))
+    (folder / ARTEFACT).write_bytes(delegable(narrowed(float32_model(source), halved)))
     _write_scheme(folder, "weights in float16, arithmetic in float32")
     return ARTEFACT
 
@@ -56,9 +57,8 @@ def export_tflite_dynamic(source: ExportSource, folder: Path) -> str:
     """As `export_tflite_float32`, weights of convolutions and dense layers in int8, one scale per output channel; what
     flows between layers is float32, and made int8 for each of them by its own range in this very frame.
     """
-    (folder / ARTEFACT).write_bytes(
-        narrowed(float32_model(source), lambda recipe: recipe.add_dynamic_config(".*", _all_operations(), 8))
-    )
+    model = narrowed(float32_model(source), lambda recipe: recipe.add_dynamic_config(".*", _all_operations(), 8))
+    (folder / ARTEFACT).write_bytes(delegable(model))
     _write_scheme(folder, "weights in int8 per channel, activations in int8 by the range of each frame, float between")
     return ARTEFACT
 

@@ -23,7 +23,8 @@ def annulus_diameter_mm(hinge_points: HingePoints, spacing_mm: tuple[float, floa
     check_spacing(spacing_mm)
     row, col = spacing_mm
     (a_row, a_col), (p_row, p_col) = hinge_points.amvl, hinge_points.pmvl
-    return math.dist((a_row * row, a_col * col), (p_row * row, p_col * col))  # to the bit what rows of points in mm give
+    # of points in mm, as the rows of an evaluation have them: the same to the bit
+    return math.dist((a_row * row, a_col * col), (p_row * row, p_col * col))
 
 
 def annulus_diameter_px(hinge_points: HingePoints) -> float:

@@ -66,7 +66,7 @@ def test_default_phantom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("camsu:here", r"known: camus, acdc, sunnybrook, phantom, labelme\. Received: 'camsu:here'\. Did you mean camus\?"),
+        ("camsu:here", r"sunnybrook, phantom, labelme\. Received: 'camsu:here'\. Did you mean camus\?"),
         ("nothing", r"known: camus, acdc, sunnybrook, phantom, labelme\. Received: 'nothing'\. Example: camus:"),
         ("", r"Received: ''"),
         ("../data/camus", r"unknown data set kind"),
