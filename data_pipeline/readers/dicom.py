@@ -33,6 +33,7 @@ from data_pipeline.readers.frame import (
     bad_file,
     checked_shape,
     require_file,
+    require_package,
 )
 from data_pipeline.readers.png import quiet
 from data_pipeline.readers.ultrasound_regions import UltrasoundRegion, b_mode_of
@@ -189,6 +190,7 @@ def read_dicom(path: Path) -> RawCine:
             decodes. A frame that cannot be decoded is one of the frames, and says so.
     """
     require_file(path)
+    require_package(path, "pydicom")
     with _quietly(), _named_damage(path):
         header, position = _header(path)
         layout = _layout(path, header)

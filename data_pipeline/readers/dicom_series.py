@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.readers.frame import RawVolume, bad_file, checked_shape, checked_spacing, require_file
+from data_pipeline.readers.frame import (
+    RawVolume,
+    bad_file,
+    checked_shape,
+    checked_spacing,
+    require_file,
+    require_package,
+)
 from data_pipeline.splits import shorten
 from shell.errors import UserError
 
@@ -226,6 +233,7 @@ def _rescales(data: "Dataset", count: int) -> Iterator[tuple[float, float]]:
 
 def _planes_of(path: Path, *, required: bool) -> list[Plane]:
     """The images of a file; none of one that is no DICOM image, unless it must be one."""
+    require_package(path, "pydicom")
     import pydicom
     from pydicom.errors import InvalidDicomError
 

@@ -1,5 +1,6 @@
 """What every file reader hands over, and the rules that hold for all of them."""
 
+import importlib.util
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -107,6 +108,17 @@ def require_file(path: Path) -> None:
     with path.open("rb") as file:
         if not file.read(1):
             raise bad_file(path, "the file is empty", "0 bytes", "Copy or download it again.")
+
+
+def require_package(path: Path, module: str) -> None:
+    """Refuses a file of a kind whose library is not installed, as where the cart's wheel was installed without `files`.
+
+    Raises:
+        UserError: no such module; the message names the package.
+    """
+    if importlib.util.find_spec(module) is None:
+        mend = f"`pip install {module}`, or 'annulus-cart[files]' for every kind."
+        raise bad_file(path, f"a file of this kind is read with {module}", "it is not installed", mend)
 
 
 def checked_shape(path: Path, shape: Sequence[int]) -> tuple[int, int]:

@@ -6,7 +6,14 @@ from typing import Any, TypeVar
 
 import numpy.typing as npt
 
-from data_pipeline.readers.frame import RawFrame, bad_file, checked_shape, checked_spacing, require_file
+from data_pipeline.readers.frame import (
+    RawFrame,
+    bad_file,
+    checked_shape,
+    checked_spacing,
+    require_file,
+    require_package,
+)
 
 Number = TypeVar("Number", int, float)
 HEADER_BYTES = 65536  # the text before the pixels of an .mha
@@ -81,6 +88,7 @@ def _pitch(path: Path, header: dict[str, str]) -> tuple[float, float] | None:
 def _pixels(path: Path, header: dict[str, str], pixels: int) -> tuple[npt.NDArray[Any], int]:
     """The values and the channels of a pixel."""
     _require_pixels(path, header, pixels)
+    require_package(path, "SimpleITK")
     import SimpleITK as sitk  # noqa: N813  # here: 60 MB that a cart without such files does without
 
     try:

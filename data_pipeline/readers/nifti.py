@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from data_pipeline.readers.frame import RawFrame, RawVolume, bad_file, checked_shape, checked_spacing
+from data_pipeline.readers.frame import (
+    RawFrame,
+    RawVolume,
+    bad_file,
+    checked_shape,
+    checked_spacing,
+    require_package,
+)
 from shell.files import atomic_path
 
 if TYPE_CHECKING:  # it is imported where it is used: a cart that measures no NIfTI file starts sooner without it
@@ -73,6 +80,7 @@ def count_slices(path: Path) -> int:
 @contextmanager
 def _named_errors(path: Path) -> Iterator[None]:
     """What nibabel and the packing raise, in the reader's own words."""
+    require_package(path, "nibabel")
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
