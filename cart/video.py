@@ -14,6 +14,7 @@ from cart.device import Measurement, StreamCounts
 from cart.frames import Frame
 from cart.overlay import Picture, draw_live
 from cart.records import FAILED, Record, measurement_record
+from data_pipeline.readers.video import hush_ffmpeg
 from postprocessing.hinge_points import HingePoints
 from shell.errors import UsageError, UserError
 from shell.files import atomic_path
@@ -68,6 +69,7 @@ class OverlayWriter:
             rows, cols = picture.shape[:2]
             self._size = (cols + cols % 2, rows + rows % 2)  # the codec halves the colours' grid
             code = cv2.VideoWriter.fourcc(*CODEC)
+            hush_ffmpeg()
             self._writer = cv2.VideoWriter(str(self._temporary), code, self.frame_rate_hz, self._size)
             if not self._writer.isOpened():
                 raise UserError(f"{self.path}: OpenCV cannot write this video; check the folder and its free space")

@@ -61,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     start_backend()
     from cart.measure import require_no_reference
+    from export.graph import require_tensorflow
+
+    require_tensorflow()
     from export.bundle import CALIBRATION_FRAMES, export_source, measurement_spec, require_formats, write_bundle
     from export.parity import outputs_of, parity_frames
 

@@ -8,6 +8,18 @@ from shell.errors import UserError
 from training.run_folder import named_outputs
 
 
+def require_tensorflow() -> None:
+    """Refuses to export with Keras on another backend.
+
+    Raises:
+        UserError: it is.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(
+            f"export goes through TensorFlow, but Keras runs on {keras.backend.backend()}; unset KERAS_BACKEND"
+        )
+
+
 class NetworkGraph(tf.Module):
     """`function(image)` → the network's outputs by name, e.g. `{"probabilities": …}`, in inference mode.
 
@@ -24,10 +36,7 @@ class NetworkGraph(tf.Module):
 
     def __init__(self, model: keras.Model, batch: int | None) -> None:
         super().__init__()
-        if keras.backend.backend() != "tensorflow":
-            raise UserError(
-                f"export goes through TensorFlow, but Keras runs on {keras.backend.backend()}; unset KERAS_BACKEND"
-            )
+        require_tensorflow()
         height, width = model.input_shape[1:3]
         self.weights = [weight.value for weight in model.weights]
         self.function = tf.function(

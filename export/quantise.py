@@ -6,6 +6,7 @@ and one thread of LiteRT's own would have to compute it. Where a trial on traini
 than a format may, the layers that add most to the error go back to float32, as few of them as will do.
 """
 
+import math
 import re
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -56,7 +57,8 @@ class Choice:
     Attributes:
         layers: they; empty where all are integers.
         share: of the limits that the trial measured, None without a trial.
-        tried: number of layers left float → that share, in the order in which they were tried.
+        tried: number of layers left float → that share, in the order in which they were tried; infinite where LiteRT
+            cannot run the mixture.
     """
 
     layers: tuple[Layer, ...]
@@ -105,7 +107,10 @@ def _export(source: ExportSource, folder: Path, *, integer_io: bool) -> str:
             "float_operations": float_operations(content),
             "trial": None
             if choice.share is None
-            else {"share_of_limits": choice.share, "tried": [list(one) for one in choice.tried]},
+            else {
+                "share_of_limits": choice.share,
+                "tried": [[n, s if math.isfinite(s) else None] for n, s in choice.tried],
+            },
         },
     )
     return ARTEFACT
@@ -163,21 +168,36 @@ def quantised(model: bytes, ranges: dict[str, Any], float_layers: Collection[Lay
     from ai_edge_quantizer import algorithm_manager, qtyping
 
     names, keep = qtyping.TFLOperationName, algorithm_manager.AlgorithmName.NO_QUANTIZE
+    operations = operations_of(model)
+    read = {name for operation in operations for name in operation.inputs}
+    # LiteRT 2.3 does not write a float tensor that XNNPACK computes, reads on and gives out as well, as those in the
+    # midst of LU-Net are: what makes one stays integer.
+    given_and_read = {one.scope for one in operations if one.is_given_out and read & set(one.outputs)}
+    # XNNPACK has the softmax in float32 alone.
+    softmaxes = {one.scope for one in operations if one.kind == "SOFTMAX"}
+    shares = {name for one in operations if one.kind == "SOFTMAX" for name in one.outputs}
+    ranges = {**ranges, **{name: _in_steps_of_1_in_256(ranges[name]) for name in shares & set(ranges)}}
 
     def configure(recipe: "RecipeManager") -> None:
         _all_integers(recipe)
         if not integer_io:
             for end in (names.INPUT, names.OUTPUT):
                 recipe.add_quantization_config(".*", end, algorithm_key=keep)
-        recipe.add_quantization_config(".*", names.SOFTMAX, algorithm_key=keep)  # XNNPACK has it in float32 alone
+        for scope in sorted(softmaxes - given_and_read):
+            recipe.add_quantization_config(f"^{re.escape(scope)}$", names.SOFTMAX, algorithm_key=keep)
         for layer in float_layers:
-            for scope in layer.scopes:
+            for scope in sorted(set(layer.scopes) - given_and_read):
                 recipe.add_quantization_config(f"^{re.escape(scope)}$", names.ALL_SUPPORTED, algorithm_key=keep)
                 if integer_io:  # the ends go by the same names as the operations beside them
                     for end in (names.INPUT, names.OUTPUT):
                         recipe.add_static_config(f"^{re.escape(scope)}$", end, BITS, BITS)
 
     return narrowed(model, configure, ranges)
+
+
+def _in_steps_of_1_in_256(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The range of probabilities, whatever calibration frames had of it: 0 to 255/256."""
+    return {**found, "min": np.zeros_like(found["min"]), "max": np.full_like(found["max"], 255 / 256)}
 
 
 def _all_integers(recipe: "RecipeManager") -> None:
@@ -203,7 +223,10 @@ def choose_float_layers(source: ExportSource, model: bytes, ranges: dict[str, An
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / ARTEFACT
                 path.write_bytes(quantised(model, ranges, ranked[:count], integer_io=False))
-                tried[count] = trial(TFLiteRunner(path))
+                try:
+                    tried[count] = trial(TFLiteRunner(path))
+                except ValueError:  # LiteRT cannot run this mixture
+                    tried[count] = math.inf
         return tried[count] <= TRIAL_SHARE
 
     if not passes(0):
@@ -304,6 +327,7 @@ class Operation:
         scope: by which the quantizer knows it.
         inputs, outputs: names of tensors, constants among the inputs left out.
         is_float: whether all it gives is float32.
+        is_given_out: whether something of it is an output of the model.
     """
 
     kind: str
@@ -311,6 +335,7 @@ class Operation:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     is_float: bool
+    is_given_out: bool
 
 
 def operations_of(model: bytes) -> list[Operation]:
@@ -331,6 +356,7 @@ def operations_of(model: bytes) -> list[Operation]:
             inputs=tuple(tensors[i].name.decode() for i in operator.inputs if i >= 0 and i not in constant),
             outputs=tuple(tensors[i].name.decode() for i in operator.outputs),
             is_float=all(tensors[i].type == schema.TensorType.FLOAT32 for i in operator.outputs),
+            is_given_out=bool({int(i) for i in operator.outputs} & {int(i) for i in graph.outputs}),
         )
         for operator in graph.operators
     ]

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from data_pipeline.readers.video import hush_ffmpeg
+
+hush_ffmpeg()  # OpenCV asks once per process; whichever test comes first, no later one finds FFmpeg's words in its output
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

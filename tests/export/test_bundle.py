@@ -79,7 +79,11 @@ def test_an_integer_bundle_measures_nearly_as_the_run_does(
     quantisation = described["quantisation"]
     assert quantisation["scheme"].startswith(dtype)
     assert (quantisation["frames"], quantisation["source"]) == (3, "random images")
-    assert (quantisation["float_layers"], quantisation["float_operations"], quantisation["trial"]) == ([], [], None)
+    assert (quantisation["float_layers"], quantisation["float_operations"], quantisation["trial"]) == (
+        [],
+        ["SOFTMAX × 1"],
+        None,
+    )
     assert sorted(described["files"]) == ["model.tflite", "parity.json"]
     parity = json.loads((folder / "parity.json").read_text())
     assert parity["limits"] == {"output": None, "dice_loss": 0.005, "hinge_shift_mm": 0.3, "box_shift": 0.005}
