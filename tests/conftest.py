@@ -8,7 +8,7 @@ import pytest
 
 from data_pipeline.readers.video import hush_ffmpeg
 
-hush_ffmpeg()  # OpenCV asks once per process; whichever test comes first, no later one finds FFmpeg's words in its output
+hush_ffmpeg()  # OpenCV asks once per process: whichever test comes first, none finds FFmpeg's words in its output
 
 
 @pytest.fixture(scope="session", autouse=True)
