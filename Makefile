@@ -27,7 +27,7 @@ help:
 	@echo "make test       style, types, layers and the tests (.ci/run does the same)"
 	@echo "make test-slow  the tests that take longer, with a browser where one is installed"
 	@echo "make lint       style, types and layers only"
-	@echo "make bench      the measurements of docs/PERFORMANCE.md"
+	@echo "make bench      the measurements of docs/PERFORMANCE.md; those of a bundle are named"
 	@echo "make picture    the picture in README.md, after make demo"
 	@echo "make clean      remove build/ (the virtual environment stays)"
 
@@ -52,12 +52,12 @@ demo: $(READY)
 	$(BIN)/python -m data_pipeline.phantom $(DEMO)/phantom
 	$(BIN)/python train.py --model unet1 --recipe demo --data phantom:$(DEMO)/phantom --out $(DEMO)/run
 	$(BIN)/python evaluate.py --run $(DEMO)/run --out $(DEMO)/evaluation
-	$(BIN)/python -m export --run $(DEMO)/run --format saved_model tflite-float32 --out $(DEMO)/bundles
+	$(BIN)/python -m export --run $(DEMO)/run --format saved_model tflite-float32 tflite-int8 --out $(DEMO)/bundles
 	@patient=$$($(BIN)/python -c 'import json; print(json.load(open("$(DEMO)/run/split.json"))["test"][0])'); \
 	frame="$(DEMO)/phantom/$$patient/$${patient}_4CH_ED.nii.gz"; \
 	set -x; \
 	$(BIN)/python predict.py --run $(DEMO)/run "$$frame" --out $(DEMO)/measurements; \
-	$(BIN)/python -m cart --bundle $(DEMO)/bundles/tflite-float32 "$$frame" --json
+	$(BIN)/python -m cart --bundle $(DEMO)/bundles/tflite-int8 "$$frame" --json
 	@echo
 	@echo "one frame, drawn:  $(DEMO)/measurements/"
 	@echo "all the numbers:   $(DEMO)/evaluation/summary.json, $(DEMO)/evaluation/cases.csv"
@@ -84,8 +84,10 @@ test-slow: $(READY)
 	$(BIN)/python -m pytest -m "slow and not gpu"
 
 bench: $(READY)
-	@for file in benchmarks/[a-z]*.py; do \
-		echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done
+	@for file in benchmarks/[a-z]*.py; do name="benchmarks.$$(basename "$$file" .py)"; echo "== $$name"; \
+		case "$$name" in \
+			*.cart|*.engines|*.smoothing) echo "of a bundle: $(BIN)/python -m $$name --help says which";; \
+			*) $(BIN)/python -m "$$name";; esac; done
 
 clean:
 	rm -rf build
