@@ -134,7 +134,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--data",
         metavar="SPEC",
-        help="phantom, phantom:PATH, camus:PATH, acdc:PATH or labelme:PATH (default: the run's own)",
+        help="phantom, phantom:PATH, camus:PATH, acdc:PATH, sunnybrook:PATH or labelme:PATH (default: the run's own)",
     )
     parser.add_argument("--split", choices=PARTS, help="patients to measure (default: test; all for other data)")
     parser.add_argument("--out", metavar="DIR", type=Path, help="default: inside the run, or evaluations/BUNDLE")

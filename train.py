@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", metavar="NAME", help="network to train; --list shows them")
     parser.add_argument("--recipe", metavar="NAME", help="recipe to train by (default: the one of the network's paper)")
     parser.add_argument(
-        "--data", metavar="SPEC", help="phantom (default), phantom:PATH, camus:PATH, acdc:PATH or labelme:PATH"
+        "--data",
+        metavar="SPEC",
+        help="phantom (default), phantom:PATH, camus:PATH, acdc:PATH, sunnybrook:PATH or labelme:PATH",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, help="run folder (default: a new one under runs/)")
     parser.add_argument("--fold", metavar="K", type=int, help="fold 1-10 of the cross-validation")
