@@ -96,6 +96,13 @@ def _export(source: ExportSource, folder: Path, *, integer_io: bool) -> str:
     choice: Choice = source.shared[CHOICE]
     content = quantised(model, ranges, choice.layers, integer_io=integer_io)
     (folder / ARTEFACT).write_bytes(delegable(content))
+    try:
+        TFLiteRunner(folder / ARTEFACT)(next(source.calibration_images()))
+    except ValueError as error:
+        raise UserError(
+            f"{source.model.name}: LiteRT does not run it so (its outputs in the midst, which are read on, stay empty)"
+            f"; take {'tflite-int8, or ' if integer_io else ''}tflite-float16"
+        ) from error
     write_json(
         folder / QUANTISATION_FILE,
         {
