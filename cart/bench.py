@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cart.bundle import BundleSpec, read_bundle
+from cart.delegation import Delegation, delegation_of
 from cart.engines import load_runner
 from cart.frames import Frame, add_frame_arguments, read_frames
 from cart.measure import DECODE, STAGES, StageClock, measure_image, require_no_reference
@@ -37,8 +38,6 @@ FRESH_STARTS = 3
 SHAPE, SPACING_MM = (549, 389), (0.308, 0.308)
 """Of the drawn frame: the size of a CAMUS frame and its pitch."""
 END_TO_END = "end to end"
-DELEGATE = "DELEGATE"
-"""What LiteRT calls the node that stands for all those that a delegate has taken over."""
 
 
 @dataclass(frozen=True)
@@ -68,23 +67,6 @@ class StartUp:
     def total_s(self) -> float:
         """All three."""
         return self.imports_s + self.load_s + self.first_frame_s
-
-
-@dataclass(frozen=True)
-class Delegation:
-    """What XNNPACK runs of a TFLite model; the rest falls to TFLite's own kernels, slower ones on one thread.
-
-    Attributes:
-        nodes: operations of the model.
-        delegated: those that XNNPACK has taken over.
-        parts: in so many pieces; data goes out of XNNPACK and in again between them.
-        undelegated: operation → how many of it were not taken over.
-    """
-
-    nodes: int
-    delegated: int
-    parts: int
-    undelegated: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -156,37 +138,6 @@ class BenchReport:
                 f"{self.delegation.parts} parts; not delegated: {rest or 'none'}"
             )
         return "\n".join(lines)
-
-
-def main_bench(
-    bundle: Path,
-    inputs: Sequence[Path] = (),
-    *,
-    threads: int | None = None,
-    engine: str | None = None,
-    view: View | None = None,
-    spacing_mm: tuple[float, float] | None = None,
-    anterior_side: str | None = None,
-    frames: int = FRAMES,
-    as_json: bool = False,
-) -> int:
-    """`--bench`: measures, prints the report, returns the exit code.
-
-    Raises:
-        UserError: as `run_bench`.
-    """
-    report = run_bench(
-        bundle,
-        inputs,
-        threads=threads,
-        engine=engine,
-        view=view,
-        spacing_mm=spacing_mm,
-        anterior_side=anterior_side,
-        frames=frames,
-    )
-    print(json.dumps(report.to_dict(), indent=2, allow_nan=False) if as_json else report.text())
-    return 0
 
 
 def run_bench(
@@ -265,39 +216,6 @@ def drawn_frame(shape: tuple[int, int] = SHAPE) -> npt.NDArray[np.float32]:
     sector = np.zeros(shape, np.uint8)
     cv2.ellipse(sector, (middle, 0), (height, height - 1), 0, 55, 125, 1, -1)
     return np.rint(np.clip(cv2.GaussianBlur(brightness, (0, 0), 3) * speckle * sector, 0, 255)).astype(np.float32)
-
-
-def delegation_of(artefact: Path, threads: int) -> Delegation:
-    """What XNNPACK has taken over of a TFLite model, read off the graph as LiteRT has it after delegation.
-
-    Each `DELEGATE` node names the tensors that go in and come out. What lies between them is delegated; every other
-    node of the model still runs on its own. (The delegate's own count is a verbose line of LiteRT's log, which its
-    Python package has no way to turn on; this is the same count, and it has names.)
-    """
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_path=str(artefact), num_threads=threads)
-    interpreter.allocate_tensors()
-    return count_delegated(interpreter._get_ops_details())
-
-
-def count_delegated(nodes: Sequence[Mapping[str, Any]]) -> Delegation:
-    """The same of LiteRT's list of nodes: each with `op_name`, and the tensors of its `inputs` and `outputs`."""
-    own = [place for place, node in enumerate(nodes) if node["op_name"] != DELEGATE]
-    parts = [node for node in nodes if node["op_name"] == DELEGATE]
-    maker = {int(tensor): place for place in own for tensor in nodes[place]["outputs"]}
-    taken: set[int] = set()
-    for part in parts:
-        outside = {int(tensor) for tensor in part["inputs"]}
-        wanted = [int(tensor) for tensor in part["outputs"]]
-        while wanted:
-            tensor = wanted.pop()
-            if tensor in outside or tensor not in maker or maker[tensor] in taken:
-                continue
-            taken.add(maker[tensor])
-            wanted += [int(one) for one in nodes[maker[tensor]]["inputs"]]
-    rest = Counter(str(nodes[place]["op_name"]) for place in own if place not in taken)
-    return Delegation(len(own), len(taken), len(parts), dict(rest.most_common()))
 
 
 def peak_memory_mb() -> float:

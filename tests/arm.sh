@@ -69,7 +69,7 @@ on_arm - "$bundle" <<'PYTHON'
 import sys
 from pathlib import Path
 
-from cart.bench import delegation_of
+from cart.delegation import delegation_of
 from cart.bundle import read_bundle
 
 found = delegation_of(read_bundle(Path(sys.argv[1])).artefact, threads=1)

@@ -3,7 +3,8 @@
 from benchmarks.cart import missed, table
 from benchmarks.engines import CONTESTANTS
 from benchmarks.engines import table as table_of_engines
-from cart.bench import BenchReport, Delegation, StageTimes, StartUp
+from cart.bench import BenchReport, StageTimes, StartUp
+from cart.delegation import Delegation
 
 FAST = StageTimes(7.0, 8.0, 9.0)
 

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import nibabel
@@ -245,14 +246,18 @@ def test_options_that_do_not_fit(arguments: list[str], message: str, capsys: pyt
     assert message in capsys.readouterr().err
 
 
-def test_bench_is_asked_for_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("options", "said"), [(("--json",), '{\n  "frames": 3\n}\n'), ((), "3 frames\n")])
+def test_bench_is_asked_for_the_speed(
+    options: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked = {}
 
-    def bench(bundle: Path, inputs: list[Path], **options: object) -> int:
-        asked.update(options, bundle=bundle, inputs=inputs)
-        return 0
+    def bench(bundle: Path, inputs: list[Path], **given: object) -> SimpleNamespace:
+        asked.update(given, bundle=bundle, inputs=inputs)
+        return SimpleNamespace(to_dict=lambda: {"frames": 3}, text=lambda: "3 frames")
 
-    monkeypatch.setattr("cart.bench.main_bench", bench)
-    assert call(main, "--bundle", "drawn", "--bench", "--threads", "2", "--spacing-mm", "0.3", "0.4", "--json") == 0
+    monkeypatch.setattr("cart.bench.run_bench", bench)
+    assert call(main, "--bundle", "drawn", "--bench", "--threads", "2", "--spacing-mm", "0.3", "0.4", *options) == 0
+    assert capsys.readouterr().out == said
     assert (asked["bundle"], asked["inputs"], asked["threads"]) == (Path("drawn"), [], 2)
-    assert (asked["spacing_mm"], asked["as_json"], asked["engine"]) == ((0.3, 0.4), True, None)
+    assert (asked["spacing_mm"], asked["engine"]) == ((0.3, 0.4), None)

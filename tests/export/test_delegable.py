@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from cart.bench import delegation_of
+from cart.delegation import delegation_of
 from cart.runtime import TFLiteRunner
 from export.delegable import delegable
 from export.quantise import calibrated, float32_model, operations_of, quantised

@@ -141,7 +141,10 @@ def test_a_teacher_sees_and_says_what_its_student_shall(changed, message):
 
 
 def test_what_cannot_change_the_image_does_not_matter():
-    require_teachable(STUDENT, dataclasses.replace(TEACHER, clahe_tiles=4, input_height=512), Path("runs/strong"))
+    other = dataclasses.replace(TEACHER, clahe_tiles=4, input_height=512)
+    assert require_teachable(STUDENT, other, Path("runs/strong")) is None
+    with pytest.raises(UserError, match="clahe_tiles 4"):  # with CLAHE the same tiles do matter
+        require_teachable(STUDENT, dataclasses.replace(other, clahe=True), Path("runs/strong"))
 
 
 def test_damaged_changed_and_missing_teachers_are_refused_by_name(teacher, tmp_path):
